@@ -1,0 +1,1 @@
+"""The service: what users talk to. Imports no torch and nothing of `worker`."""

@@ -1,0 +1,1 @@
+"""The adapters feature: endpoints (HTTP), service (rules), schemas (wire), queries (SQL)."""

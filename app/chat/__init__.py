@@ -1,0 +1,1 @@
+"""The chat feature: endpoints (HTTP), service (rules), schemas (wire), queries (SQL)."""

@@ -1,0 +1,1 @@
+"""The documents feature: endpoints (HTTP), service (rules), schemas (wire), queries (SQL)."""

@@ -1,0 +1,1 @@
+"""The jobs feature: endpoints (HTTP), service (rules), schemas (wire), queries (SQL)."""

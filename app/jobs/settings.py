@@ -1,0 +1,95 @@
+"""The settings of a job: one dial, `effort`, from which every other value follows unless it is set by name."""
+
+from enum import StrEnum
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Effort(StrEnum):
+    """How much time to spend: more pairs and more epochs, for more recall."""
+
+    QUICK = "quick"
+    STANDARD = "standard"
+    THOROUGH = "thorough"
+
+
+class JobSettings(BaseModel):
+    """What a user may set. `None` means: derive it from `effort` (and, for passages, from the base model's size)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    effort: Effort = Field(Effort.STANDARD, description="quick, standard or thorough; derives all the rest.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of sampling and training.")
+    passage_words: int | None = Field(None, ge=5, le=2000, description="Aimed-at words a passage; by the base model.")
+    questions_per_fact: int | None = Field(None, ge=1, le=64, description="Questions to keep for each fact.")
+    answers_per_question: int | None = Field(None, ge=1, le=16, description="Greedy first, then sampled answers.")
+    sampling_temperature: float | None = Field(None, ge=0, le=2, description="Of questions and sampled answers.")
+    rank: int | None = Field(None, ge=1, le=512, description="Rank of the adapter.")
+    learning_rate: float | None = Field(None, gt=0, le=0.1, description="Peak learning rate.")
+    epochs: int | None = Field(None, ge=1, le=100, description="Passes over the pairs.")
+    batch_size: int | None = Field(None, ge=1, le=512, description="Sequences a step.")
+    kl_temperature: float | None = Field(None, ge=0.1, le=10, description="Temperature of the divergence.")
+    retention_weight: float | None = Field(None, ge=0, le=100, description="Weight of what must not be forgotten.")
+
+
+DERIVED: Final[dict[Effort, dict[str, Any]]] = {
+    Effort.QUICK: {
+        "questions_per_fact": 3,
+        "answers_per_question": 1,
+        "sampling_temperature": 0.8,
+        "rank": 32,
+        "learning_rate": 1e-3,
+        "epochs": 2,
+        "batch_size": 8,
+        "kl_temperature": 1.0,
+        "retention_weight": 0.5,
+    },
+    Effort.STANDARD: {
+        "questions_per_fact": 6,
+        "answers_per_question": 2,
+        "sampling_temperature": 0.8,
+        "rank": 32,
+        "learning_rate": 1e-3,
+        "epochs": 3,
+        "batch_size": 8,
+        "kl_temperature": 1.0,
+        "retention_weight": 0.5,
+    },
+    Effort.THOROUGH: {
+        "questions_per_fact": 12,
+        "answers_per_question": 4,
+        "sampling_temperature": 0.8,
+        "rank": 64,
+        "learning_rate": 7e-4,
+        "epochs": 4,
+        "batch_size": 8,
+        "kl_temperature": 1.0,
+        "retention_weight": 0.5,
+    },
+}
+
+
+class ResolvedSettings(BaseModel):
+    """A job's settings with every value filled in; `passage_words` stays None until the base model is known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    effort: Effort
+    seed: int
+    passage_words: int | None
+    questions_per_fact: int
+    answers_per_question: int
+    sampling_temperature: float
+    rank: int
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    kl_temperature: float
+    retention_weight: float
+
+
+def resolve(settings: JobSettings) -> ResolvedSettings:
+    """Fill in from the dial what the user did not set."""
+    chosen = {name: value for name, value in settings.model_dump().items() if value is not None}
+    return ResolvedSettings.model_validate({"passage_words": None, **DERIVED[settings.effort], **chosen})

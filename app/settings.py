@@ -1,0 +1,94 @@
+"""Every setting of Ingrain, typed, read from INGRAIN_* variables.
+
+With nothing set it runs embedded (SQLite, a broker on a Unix socket, a local folder, the embedded engine); with
+the URLs set it runs distributed. Both use the same code.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The configuration of one process. The README's table lists each variable."""
+
+    model_config = SettingsConfigDict(env_prefix="INGRAIN_", env_ignore_empty=True, extra="ignore")
+
+    home: Path = Field(Path("~/.ingrain"), description="Where all state of an embedded installation lives.")
+    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on.")
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Comma-separated bearer keys. Without any, only loopback addresses are served."
+    )
+
+    database_url: str | None = Field(None, description="SQLAlchemy URL; by default SQLite under the home folder.")
+    redis_url: str | None = Field(None, description="Redis URL of the queue; by default the embedded broker's socket.")
+    store_url: str | None = Field(None, description="fsspec URL of the artefact store; by default a local folder.")
+
+    base_model: str = Field("smollm2-135m", description="Hugging Face id, local folder, or smollm2-135m.")
+    engine_url: str = Field("http://127.0.0.1:8001", description="Base URL of the engine (without /v1).")
+    engine_api_key: SecretStr | None = Field(None, description="Bearer key that the engine asks for.")
+    max_lora_rank: int = Field(64, ge=1, le=512, description="Highest adapter rank that the engine serves.")
+    max_loras: int = Field(16, ge=1, description="Adapters that the engine holds at once.")
+    max_model_length: int = Field(2048, ge=128, description="Longest prompt plus answer, in tokens.")
+
+    max_document_bytes: int = Field(5_000_000, ge=1, description="Largest document that is taken, in bytes.")
+    min_document_words: int = Field(5, ge=1, description="Shortest document that can be taught, in words.")
+
+    lease_seconds: float = Field(30.0, gt=0, description="A job whose worker is silent this long is given to another.")
+    heartbeat_seconds: float = Field(5.0, gt=0, description="How often a worker renews its lease.")
+    max_attempts: int = Field(3, ge=1, description="How often a job is started before it fails for good.")
+    stop_grace_seconds: float = Field(5.0, ge=0, description="Between SIGTERM and SIGKILL for a stage's process.")
+
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(key.strip() for key in value.split(",") if key.strip())
+        return value
+
+    @field_validator("home")
+    @classmethod
+    def _absolute_home(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The database's URL; SQLite under the home folder where none is set."""
+        return self.database_url or f"sqlite:///{self.home / 'ingrain.db'}"
+
+    @property
+    def broker_socket(self) -> Path:
+        """The embedded broker's Unix socket."""
+        return self.home / "run" / "broker.sock"
+
+    @property
+    def resolved_redis_url(self) -> str:
+        """The queue's URL in Celery's notation; the embedded broker's socket where none is set."""
+        return self.redis_url or f"redis+socket://{self.broker_socket}"
+
+    @property
+    def resolved_store_url(self) -> str:
+        """The artefact store's URL; a folder under the home folder where none is set."""
+        return self.store_url or f"file://{self.home / 'store'}"
+
+    @property
+    def model_cache(self) -> Path:
+        """Where base models that Ingrain prepares itself are kept."""
+        return self.home / "models"
+
+    @property
+    def work_folder(self) -> Path:
+        """Where jobs keep what is not finished: scratch files and checkpoints of this machine."""
+        return self.home / "work"
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

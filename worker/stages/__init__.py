@@ -1,0 +1,58 @@
+"""The six stages of a job: one function each, artefacts in, artefact out.
+
+A stage module has `run(inputs, out, progress)`, which reads finished artefacts under `inputs.artefacts`, writes its
+own into `out`, tells `progress(done, total)` as it goes, and returns a small summary that users see. It runs in a
+process of its own and knows no SQL and no Celery; the runner makes `out` visible at once when it returns.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.jobs.settings import ResolvedSettings
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentText:
+    """A document as the read stage gets it."""
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineAddress:
+    """Where the engine is, and the key that it asks for (None: none)."""
+
+    url: str
+    api_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageInputs:
+    """What a stage may know.
+
+    Attributes:
+        settings: the job's settings, every value filled in.
+        documents: the documents that the adapter is made from.
+        base_model: local folder of the base model, in the Hugging Face layout.
+        base_model_name: what the engine calls the base model.
+        engine: the engine that generates for ask and answer, and serves the adapter at publish.
+        artefacts: folder with one sub-folder for each finished stage, for example `read/passages.jsonl`.
+        scratch: folder of this job and stage that survives a kill, for checkpoints.
+        max_lora_rank: the highest rank that the engine serves.
+    """
+
+    job_id: str
+    adapter_id: str
+    settings: ResolvedSettings
+    documents: tuple[DocumentText, ...]
+    base_model: Path
+    base_model_name: str
+    engine: EngineAddress
+    artefacts: Path
+    scratch: Path
+    max_lora_rank: int
