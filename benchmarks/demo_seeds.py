@@ -24,8 +24,12 @@ def run_demo(model: str, effort: str, seed: int, extra: list[str]) -> dict[str, 
     """One demo in a process of its own; what its `--json` wrote."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "demo.json"
-        command = [sys.executable, "-m", "app.cli", "demo", "--json", str(path), "--seed", str(seed), "--effort", effort]
-        subprocess.run([*command, *extra], env=os.environ | {"INGRAIN_BASE_MODEL": model}, check=False)
+        demo = [sys.executable, "-m", "app.cli", "demo", "--json", str(path)]
+        subprocess.run(
+            [*demo, "--seed", str(seed), "--effort", effort, *extra],
+            env=os.environ | {"INGRAIN_BASE_MODEL": model},
+            check=False,
+        )
         if not path.exists():
             return {"seed": seed, "failed": True}
         result: dict[str, Any] = json.loads(path.read_text())
