@@ -1,12 +1,15 @@
 """One tree of errors. Each knows its HTTP status and its stable `type`, and says what, why and the way out.
 
 IngrainError
+├── InvalidRequest (400)          malformed JSON or multipart, or a chat field that is wrong or not supported
 ├── InvalidInput (422)            a field is wrong
 │   ├── InvalidDocument           empty, binary, not UTF-8, one word …
 │   └── InvalidSettings           an unknown setting, or one out of range
 ├── DocumentTooLarge (413)
+├── RequestTooLarge (413)         any other body that is larger than what is read
 ├── UnsupportedMediaType (415)
 ├── Unauthorized (401)
+├── ForbiddenOrigin (403)         without keys: not a loopback client, Host or Origin
 ├── NotFound (404)                a document, job, adapter, alias or report that does not exist
 │   └── UnknownModel              a chat's model is neither adapter, alias nor base model
 ├── Conflict (409)
@@ -17,6 +20,7 @@ IngrainError
 ├── BadEngineRequest (400)        the engine refused the request: context too long, unsupported parameter …
 ├── EngineBusy (429)              the engine's queue is full
 ├── EngineUnavailable (503)       the engine does not answer
+├── NotReady (503)                the service lacks a part that it needs: database, broker, store or engine
 ├── ConfigurationError (500)      the installation cannot start as it is configured
 └── StageError (500)              a stage could not do its work; kept as the job's error
 """
@@ -56,6 +60,14 @@ class IngrainError(Exception):
         self.headers = dict(headers or {})
 
 
+class InvalidRequest(IngrainError):
+    """The request cannot be read, or asks for something that is not done."""
+
+    status = 400
+    type = "invalid-request"
+    title = "The request cannot be used"
+
+
 class InvalidInput(IngrainError):
     """A field of the request is wrong."""
 
@@ -86,6 +98,14 @@ class DocumentTooLarge(IngrainError):
     title = "The document is too large"
 
 
+class RequestTooLarge(IngrainError):
+    """The body is larger than any that this call reads."""
+
+    status = 413
+    type = "request-too-large"
+    title = "The request is too large"
+
+
 class UnsupportedMediaType(IngrainError):
     """The request's body is of a kind that is not read."""
 
@@ -100,6 +120,14 @@ class Unauthorized(IngrainError):
     status = 401
     type = "unauthorized"
     title = "A valid API key is needed"
+
+
+class ForbiddenOrigin(IngrainError):
+    """Without keys only this machine is served, and only pages that this machine serves."""
+
+    status = 403
+    type = "forbidden-origin"
+    title = "Only requests from this machine are served"
 
 
 class NotFound(IngrainError):
@@ -175,6 +203,14 @@ class EngineUnavailable(IngrainError):
     status = 503
     type = "engine-unavailable"
     title = "The engine is not available"
+
+
+class NotReady(IngrainError):
+    """The service runs, but a part that it needs does not answer."""
+
+    status = 503
+    type = "not-ready"
+    title = "The service is not ready"
 
 
 class ConfigurationError(IngrainError):

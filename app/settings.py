@@ -58,6 +58,12 @@ class Settings(BaseSettings):
         return value.expanduser().absolute()
 
     @property
+    def base_model_name(self) -> str:
+        """What clients and the engine call the base model: its Hugging Face id, or its folder's name."""
+        is_folder = self.base_model.startswith((".", "~", "/")) or Path(self.base_model).is_dir()
+        return Path(self.base_model).expanduser().resolve().name if is_folder else self.base_model
+
+    @property
     def resolved_database_url(self) -> str:
         """The database's URL; SQLite under the home folder where none is set."""
         return self.database_url or f"sqlite:///{self.home / 'ingrain.db'}"

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -60,6 +61,12 @@ class Store:
         except FileNotFoundError:
             raise NotFound(f"The artefact {path} does not exist.") from None
         return data
+
+    def read_chunks(self, path: str, size: int = 1 << 20) -> Iterator[bytes]:
+        """The bytes of one file, a piece at a time: adapters may be larger than what fits in memory."""
+        with self._fs.open(self._resolve(path), "rb") as file:
+            while chunk := file.read(size):
+                yield chunk
 
     def publish_folder(self, source: Path, path: str) -> dict[str, Any]:
         """Copy the files of `source` to the folder `path` and make it visible; return its manifest.
