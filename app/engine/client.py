@@ -1,0 +1,218 @@
+"""The one client of any engine that speaks vLLM's dialect of the OpenAI API: vLLM itself, or the embedded engine."""
+
+import asyncio
+import contextlib
+import json
+import random
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+
+from app.errors import BadEngineRequest, EngineBusy, EngineUnavailable, IngrainError, UnknownModel
+
+Payload = Mapping[str, Any]
+
+_CONNECT_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 600.0
+_FIRST_PAUSE_SECONDS: Final = 0.2
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_ATTEMPTS: Final = 5
+
+
+class EngineClient:
+    """An engine at a URL. Use it as a context manager, or call `close`.
+
+    Every call raises errors of `app.errors`: `BadEngineRequest` (the engine refuses the request, in its own words),
+    `UnknownModel`, `EngineBusy` (its queue is full, after retries) and `EngineUnavailable` (it does not answer, after
+    retries, or broke off). Generation changes nothing in the engine, so it is safe to ask again.
+
+    Args:
+        url: base URL, without /v1.
+        api_key: the bearer key that the engine asks for; None: none.
+        attempts: how often a call is tried while the engine is busy or does not answer.
+        timeout: seconds to wait for the next byte of an answer.
+        max_connections: requests that may be under way at once; more wait.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        attempts: int = _ATTEMPTS,
+        timeout: float = _ANSWER_SECONDS,
+        max_connections: int = 256,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._attempts = attempts
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._http = httpx.AsyncClient(
+            base_url=self.url,
+            headers=headers,
+            timeout=httpx.Timeout(timeout, connect=_CONNECT_SECONDS, pool=None),
+            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def chat(self, payload: Payload) -> dict[str, Any]:
+        """A whole chat completion."""
+        return await self._post("/v1/chat/completions", payload)
+
+    async def complete(self, payload: Payload) -> dict[str, Any]:
+        """A whole plain completion."""
+        return await self._post("/v1/completions", payload)
+
+    async def stream_chat(self, payload: Payload) -> AsyncIterator[bytes]:
+        """A chat completion's server-sent events, as the engine sends them.
+
+        Nothing is asked again once the answer has begun. Closing the iterator (`aclose`, or the end of the task that
+        reads it) closes the connection, upon which the engine frees what the answer held.
+
+        Raises:
+            EngineUnavailable: the engine broke off in the middle.
+        """
+        response = await self._send("POST", "/v1/chat/completions", {**payload, "stream": True}, stream=True)
+        try:
+            async for piece in response.aiter_raw():
+                yield piece
+        except httpx.TransportError as error:
+            raise EngineUnavailable(f"The engine at {self.url} broke off its answer: {_reason(error)}.") from error
+        finally:
+            await response.aclose()
+
+    async def tokenize(self, payload: Payload) -> dict[str, Any]:
+        """Token ids of `prompt` or `messages`: `{"count", "max_model_len", "tokens"}`."""
+        return await self._post("/tokenize", payload)
+
+    async def detokenize(self, payload: Payload) -> dict[str, Any]:
+        """The text of `tokens`: `{"prompt"}`."""
+        return await self._post("/detokenize", payload)
+
+    async def models(self) -> list[dict[str, Any]]:
+        """What the engine serves now: the base model, then the adapters, whose `parent` is the base model."""
+        response = await self._send("GET", "/v1/models")
+        data: list[dict[str, Any]] = response.json()["data"]
+        return data
+
+    async def health(self) -> None:
+        """Return when the engine is healthy; asked once, without retries.
+
+        Raises:
+            EngineUnavailable: it is not.
+        """
+        await self._send("GET", "/health", attempts=1)
+
+    async def wait_until_healthy(self, seconds: float) -> None:
+        """Wait for an engine that is starting.
+
+        Raises:
+            EngineUnavailable: it was not healthy in time.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            try:
+                await self.health()
+                return
+            except (EngineUnavailable, EngineBusy):
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(_FIRST_PAUSE_SECONDS)
+
+    async def load_adapter(self, name: str, path: Path | str) -> None:
+        """Load the adapter in a folder that the engine can read, under a name.
+
+        An adapter that is there already is fine: a name never changes what it means.
+        """
+        try:
+            await self._send("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
+        except BadEngineRequest as error:
+            if "has already been loaded" not in error.detail:
+                raise
+
+    async def unload_adapter(self, name: str) -> None:
+        """Unload an adapter; one that is not there is fine."""
+        with contextlib.suppress(UnknownModel):
+            await self._send("POST", "/v1/unload_lora_adapter", {"lora_name": name})
+
+    async def _post(self, path: str, payload: Payload) -> dict[str, Any]:
+        body: dict[str, Any] = (await self._send("POST", path, payload)).json()
+        return body
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        payload: Payload | None = None,
+        *,
+        stream: bool = False,
+        attempts: int | None = None,
+    ) -> httpx.Response:
+        """Send a request until it is answered, with growing pauses while the engine is busy or away."""
+        left = attempts or self._attempts
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            left -= 1
+            try:
+                return await self._send_once(method, path, payload, stream=stream)
+            except (EngineBusy, EngineUnavailable) as error:
+                if left <= 0:
+                    raise
+                asked = float(error.headers.get("Retry-After", 0))
+            await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, max(asked, pause * random.uniform(0.5, 1.5))))  # noqa: S311
+            pause *= 2
+
+    async def _send_once(self, method: str, path: str, payload: Payload | None, *, stream: bool) -> httpx.Response:
+        request = self._http.build_request(method, path, json=None if payload is None else dict(payload))
+        try:
+            response = await self._http.send(request, stream=stream)
+            if response.is_error:
+                await response.aread()
+        except httpx.TransportError as error:
+            raise EngineUnavailable(f"The engine at {self.url} does not answer: {_reason(error)}.") from error
+        if response.is_error:
+            await response.aclose()
+            raise _error(response)
+        return response
+
+
+def _reason(error: httpx.TransportError) -> str:
+    return str(error) or type(error).__name__
+
+
+def _error(response: httpx.Response) -> IngrainError:
+    """The engine's refusal as one of ours. vLLM's older versions and proxies do not nest the message under "error"."""
+    try:
+        body = response.json()
+    except json.JSONDecodeError:
+        body = {"error": {"message": response.text[:500]}}
+    told = body.get("error", body) if isinstance(body, dict) else {"message": str(body)}
+    told = told if isinstance(told, dict) else {"message": str(told)}
+    text = str(told.get("message") or f"HTTP {response.status_code}")
+    field = told.get("param") if isinstance(told.get("param"), str) else None
+    extra = {"engine_error": told}
+    pause = response.headers.get("Retry-After", "")
+    headers = {"Retry-After": pause if pause.isdigit() else "2"}
+    if response.status_code == 429:
+        return EngineBusy(text, headers=headers)
+    if response.status_code >= 500:
+        return EngineUnavailable(f"The engine failed: {text}", headers=headers)
+    if response.status_code == 401:
+        return EngineUnavailable("The engine refuses our key (INGRAIN_ENGINE_API_KEY).")
+    if response.status_code == 404:
+        return UnknownModel(text, field=field, extra=extra)
+    return BadEngineRequest(text, field=field, extra=extra)

@@ -1,0 +1,371 @@
+"""Continuous batching: one thread that owns the model.
+
+Each step takes in waiting requests, computes a bounded piece of new prompts, then one token of every running sequence,
+so a long prompt never holds up the others for longer than its piece. Requests that share the beginning of a prompt
+with one that is just being computed wait for it, and then take its blocks from the prefix cache.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from worker.engine.adapters import Adapters
+from worker.engine.errors import overloaded, unavailable
+from worker.engine.prefixes import BLOCK, PrefixCache
+from worker.engine.runner import Chunk, Runner
+from worker.engine.sampling import sample, token_logprobs
+from worker.engine.sequences import Adapter, Output, Request, Sequence
+from worker.engine.text import TextStream
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+_LOOK_AHEAD = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the engine takes on.
+
+    Attributes:
+        rows: sequences that run at once.
+        step_tokens: prompt tokens that one step computes.
+        queue: sequences that may wait; beyond it requests are refused.
+        prefix_bytes: memory of the prefix cache.
+    """
+
+    rows: int
+    step_tokens: int
+    queue: int
+    prefix_bytes: int
+
+
+class EngineLoop(threading.Thread):
+    """The model's thread. Other threads call `submit`, `cancel`, `call` and `stop`."""
+
+    def __init__(
+        self, runner: Runner, adapters: Adapters, tokenizer: Any, end_tokens: frozenset[int], limits: Limits
+    ) -> None:
+        super().__init__(name="model", daemon=True)
+        self.adapters = adapters
+        self._runner = runner
+        self._tokenizer = tokenizer
+        self._end_tokens = end_tokens
+        self._limits = limits
+        self._prefixes = PrefixCache(limits.prefix_bytes // (BLOCK * runner.slots.shape.token_bytes))
+        self._waiting: deque[Request] = deque()
+        self._running: list[Sequence] = []
+        self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._awake = threading.Condition()
+        self._deadline: float | None = None
+        self._events: list[tuple[Request, Output | Exception | None]] = []
+
+    # What other threads call
+
+    def submit(self, request: Request) -> None:
+        """Queue a request.
+
+        Raises:
+            EngineError: the queue is full, or the engine stops.
+        """
+        with self._awake:
+            if self._deadline is not None:
+                raise unavailable("The engine is stopping.")
+            waiting = sum(queued.params.n for queued in self._waiting)
+            if waiting and waiting + request.params.n > self._limits.queue:
+                raise overloaded(f"{waiting} answers wait already, as many as may (--max-queue); try again later.")
+            self._waiting.append(request)
+            self._awake.notify()
+
+    def cancel(self, request: Request) -> None:
+        """Nobody waits for this request any more: its rows are freed before the next step."""
+        request.cancelled = True
+
+    def call(self, function: Callable[[], T]) -> "Future[T]":
+        """Run `function` in this thread between two steps."""
+        future: Future[T] = Future()
+        with self._awake:
+            self._calls.append((function, future))
+            self._awake.notify()
+        return future
+
+    def stop(self, grace: float) -> None:
+        """Take nothing new, and give up after `grace` seconds on what still runs."""
+        with self._awake:
+            self._deadline = time.monotonic() + grace
+            self._awake.notify()
+
+    def used_adapters(self) -> set[Adapter]:
+        """Adapters that waiting or running requests name. Only for this thread."""
+        with self._awake:
+            requests = [*self._waiting, *(sequence.request for sequence in self._running)]
+        return {request.adapter for request in requests if request.adapter}
+
+    # The thread
+
+    def run(self) -> None:
+        """Step for as long as there is something to do; sleep otherwise."""
+        while True:
+            with self._awake:
+                while not (self._waiting or self._running or self._calls or self._deadline):
+                    self._awake.wait()
+                calls = list(self._calls)
+                self._calls.clear()
+                if self._deadline and (time.monotonic() > self._deadline or not (self._waiting or self._running)):
+                    break
+            for function, future in calls:
+                _fulfil(function, future)
+            try:
+                self._step()
+            except Exception as error:
+                log.exception("a step failed; its requests are given up")
+                self._give_up(RuntimeError(f"The engine failed in the middle of the request: {error}"))
+            self._send()
+        self._give_up(unavailable("The engine was stopped in the middle of the request."))
+        self._send()
+
+    def _step(self) -> None:
+        self._drop_cancelled()
+        if self.adapters.leaving:
+            self.adapters.release(self.used_adapters())
+        self._admit()
+        self._prefill()
+        self._decode()
+
+    def _drop_cancelled(self) -> None:
+        with self._awake:
+            if any(request.cancelled for request in self._waiting):
+                self._waiting = deque(request for request in self._waiting if not request.cancelled)
+        for slot in reversed(range(len(self._running))):
+            if self._running[slot].request.cancelled:
+                self._free(slot)
+
+    def _admit(self) -> None:
+        """Give slots to waiting requests, first come first served, as far as slots and this step's tokens reach."""
+        free = self._limits.rows - sum(max(1, s.request.unfinished if s.prefilling else 1) for s in self._running)
+        pending = [s for s in self._running if s.prefilling]
+        budget = self._limits.step_tokens - sum(len(s.request.prompt) - s.computed for s in pending)
+        coming = {name for sequence in pending for name in sequence.request.names}
+        with self._awake:
+            candidates = [self._waiting[i] for i in range(min(len(self._waiting), _LOOK_AHEAD))]
+        admitted = []
+        for request in candidates:
+            if budget <= 0 or request.params.n > free:
+                break
+            sequence = self._place(request, coming)
+            if sequence is None:
+                continue
+            admitted.append(request)
+            free -= request.params.n
+            budget -= len(request.prompt) - sequence.computed
+            coming.update(request.names)
+        if admitted:
+            taken = set(map(id, admitted))
+            with self._awake:
+                self._waiting = deque(request for request in self._waiting if id(request) not in taken)
+
+    def _place(self, request: Request, coming: set[bytes]) -> Sequence | None:
+        """A sequence with what the prefix cache knows of its prompt; None where more of it is just being computed."""
+        reusable = request.names[: (len(request.prompt) - 1) // BLOCK]
+        if request.params.prompt_logprobs is not None:
+            reusable = []
+        blocks = self._prefixes.longest(reusable)
+        if len(blocks) < len(reusable) and reusable[len(blocks)] in coming:
+            return None
+        sequence = self._sequence(request, 0)
+        slot = len(self._running)
+        self._running.append(sequence)
+        request.cached_tokens = sequence.computed = len(blocks) * BLOCK
+        if blocks:
+            self._runner.slots.reserve(sequence.computed)
+            self._runner.slots.write(slot, 0, torch.cat(blocks, dim=3))
+        return sequence
+
+    def _sequence(self, request: Request, index: int) -> Sequence:
+        params = request.params
+        text = TextStream(
+            self._tokenizer, params.stop, include_stop=params.include_stop, skip_special=params.skip_special
+        )
+        generator = None if params.seed is None else torch.Generator().manual_seed(params.seed + index)
+        return Sequence(request, index, text, generator)
+
+    def _prefill(self) -> None:
+        """Compute the next piece of new prompts; those whose prompt is whole get their first token."""
+        budget = self._limits.step_tokens
+        slots: list[int] = []
+        for slot, sequence in enumerate(self._running):
+            if sequence.prefilling and budget > 0:
+                slots.append(slot)
+                budget -= len(sequence.request.prompt) - sequence.computed
+        for reading in (False, True):
+            group = [s for s in slots if (self._running[s].request.params.prompt_logprobs is not None) is reading]
+            if group:
+                self._prefill_group(group, reading=reading)
+
+    def _prefill_group(self, slots: list[int], *, reading: bool) -> None:
+        chunks = [self._chunk(slot, self._limits.step_tokens) for slot in slots]
+        logits_RTV = self._runner.run(chunks, all_logits=reading)
+        whole: list[int] = []
+        for row, (slot, chunk) in enumerate(zip(slots, chunks, strict=True)):
+            sequence = self._running[slot]
+            if reading:
+                self._read_prompt(sequence, chunk, logits_RTV[row, -len(chunk.tokens) :])
+            sequence.computed += len(chunk.tokens)
+            if not sequence.prefilling:
+                self._keep_prefix(slot)
+                whole.append(row)
+        if whole:
+            self._begin([slots[row] for row in whole], logits_RTV[whole, -1])
+
+    def _chunk(self, slot: int, most: int) -> Chunk:
+        sequence = self._running[slot]
+        adapter = sequence.request.adapter
+        tokens = sequence.request.prompt[sequence.computed : sequence.computed + most] or (sequence.last_token,)
+        return Chunk(slot, sequence.computed, list(tokens), adapter.peft_name if adapter else None)
+
+    def _read_prompt(self, sequence: Sequence, chunk: Chunk, logits_TV: torch.Tensor) -> None:
+        """Log-probabilities of the prompt's tokens: each is told by the position before it."""
+        request = sequence.request
+        following = list(request.prompt[chunk.start + 1 : chunk.start + 1 + len(chunk.tokens)])
+        top = request.params.prompt_logprobs or 0
+        request.prompt_logprobs += token_logprobs(logits_TV[: len(following)], following, top)
+
+    def _keep_prefix(self, slot: int) -> None:
+        for number, name in enumerate(self._running[slot].request.names):
+            if name not in self._prefixes:
+                block = self._runner.slots.read(slot, number * BLOCK, (number + 1) * BLOCK)
+                self._prefixes.put(name, block)
+
+    def _begin(self, slots: list[int], logits_RV: torch.Tensor) -> None:
+        """First tokens of all `n` answers of each prompt: the prompt was computed once, its slot is copied."""
+        rows: list[int] = []
+        started: list[int] = []
+        for row, slot in enumerate(slots):
+            first = self._running[slot]
+            for index in range(first.request.params.n):
+                target = slot
+                if index:
+                    target = len(self._running)
+                    sequence = self._sequence(first.request, index)
+                    sequence.computed = first.computed
+                    self._running.append(sequence)
+                    self._runner.slots.copy_row(slot, target, first.computed)
+                rows.append(row)
+                started.append(target)
+        self._advance(started, logits_RV[rows])
+
+    def _decode(self) -> None:
+        """One more token of every running sequence.
+
+        The pass goes over all slots, so that the cache is used where it lies; sequences whose prompt is not whole yet
+        take part with a token that is overwritten later.
+        """
+        slots = [slot for slot, sequence in enumerate(self._running) if not sequence.prefilling]
+        if not slots:
+            return
+        chunks = [
+            self._chunk(slot, 1) if not sequence.prefilling else Chunk(slot, sequence.computed, [0], None)
+            for slot, sequence in enumerate(self._running)
+        ]
+        logits_NV = self._runner.run(chunks)[:, -1]
+        for slot in slots:
+            self._running[slot].computed += 1
+        self._advance(slots, logits_NV if len(slots) == len(chunks) else logits_NV[slots])
+
+    def _advance(self, slots: list[int], logits_NV: torch.Tensor) -> None:
+        """Choose each sequence's next token and end those that are done."""
+        sequences = [self._running[slot] for slot in slots]
+        params = [sequence.request.params for sequence in sequences]
+        tokens = sample(logits_NV, params, [sequence.generator for sequence in sequences])
+        reporting = [row for row, wanted in enumerate(params) if wanted.logprobs is not None]
+        if reporting:
+            top = max(params[row].logprobs or 0 for row in reporting)
+            reports = token_logprobs(logits_NV[reporting], [tokens[row] for row in reporting], top)
+            for row, report in zip(reporting, reports, strict=True):
+                sequences[row].logprobs.append(report)
+        ended = [self._take(sequence, token) for sequence, token in zip(sequences, tokens, strict=True)]
+        for slot in sorted((slot for slot, end in zip(slots, ended, strict=True) if end), reverse=True):
+            self._free(slot)
+
+    def _take(self, sequence: Sequence, token: int) -> bool:
+        """Add a token to a sequence; whether that ends it."""
+        params = sequence.request.params
+        reason: str | None = None
+        stopped_by: str | int | None = None
+        if params.max_tokens > 0:
+            sequence.generated.append(token)
+            if token in params.stop_token_ids:
+                reason, stopped_by = "stop", token
+            elif token in self._end_tokens and not params.ignore_eos:
+                reason = "stop"
+            elif sequence.incremental:
+                sequence.text.push(token)
+        if reason is None and len(sequence.generated) >= params.max_tokens:
+            reason = "length"
+        if reason and stopped_by is None and sequence.text.stopped_by is None:
+            sequence.finish_text(without_last=reason == "stop")
+        if sequence.text.stopped_by is not None:
+            reason, stopped_by = "stop", sequence.text.stopped_by
+        if reason or sequence.request.stream:
+            self._report(sequence, reason, stopped_by)
+        return reason is not None
+
+    def _report(self, sequence: Sequence, reason: str | None, stopped_by: str | int | None) -> None:
+        request = sequence.request
+        tokens = tuple(sequence.generated[sequence.reported :])
+        logprobs = tuple(sequence.logprobs[sequence.reported : len(sequence.generated)])
+        sequence.reported = len(sequence.generated)
+        text = sequence.text.take(last=reason is not None)
+        self._events.append((request, Output(sequence.index, text, tokens, logprobs, reason, stopped_by)))
+        if reason:
+            request.unfinished -= 1
+            if request.unfinished == 0:
+                self._events.append((request, None))
+
+    def _free(self, slot: int) -> None:
+        """Take a sequence out; the last one moves into its slot."""
+        last = len(self._running) - 1
+        if slot != last:
+            self._runner.slots.copy_row(last, slot, self._running[last].computed)
+            self._running[slot] = self._running[last]
+        self._running.pop()
+
+    def _give_up(self, error: Exception) -> None:
+        with self._awake:
+            requests = {id(request): request for request in self._waiting}
+            self._waiting.clear()
+            calls = list(self._calls)
+            self._calls.clear()
+        for _, future in calls:
+            future.set_exception(error)
+        requests |= {id(sequence.request): sequence.request for sequence in self._running}
+        self._running.clear()
+        self._events += [(request, error) for request in requests.values()]
+
+    def _send(self) -> None:
+        """Hand this step's outputs to the requests' event loops, with one wake-up each."""
+        by_loop: dict[Any, list[tuple[Request, Output | Exception | None]]] = {}
+        for request, output in self._events:
+            by_loop.setdefault(request.loop, []).append((request, output))
+        self._events = []
+        for loop, events in by_loop.items():
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_deliver, events)
+
+
+def _deliver(events: list[tuple[Request, Output | Exception | None]]) -> None:
+    for request, output in events:
+        request.outputs.put_nowait(output)
+
+
+def _fulfil(function: Callable[[], Any], future: "Future[Any]") -> None:
+    try:
+        future.set_result(function())
+    except BaseException as error:
+        future.set_exception(error)

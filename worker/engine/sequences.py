@@ -1,0 +1,109 @@
+"""A request inside the engine, and the sequences (one for each of its `n` answers) that it becomes."""
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+
+import torch
+
+from worker.engine.prefixes import block_names
+from worker.engine.sampling import SamplingParams, TokenLogprob
+from worker.engine.text import TextStream
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """An adapter in the engine's memory. `load` is counted up at each load, so a name used again is another adapter."""
+
+    name: str
+    path: str
+    rank: int
+    load: int
+
+    @property
+    def peft_name(self) -> str:
+        """What peft calls it: its own names may not hold dots, and a name is never used twice."""
+        return f"load{self.load}"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What is new of one answer. `finish_reason` is set in its last output.
+
+    Attributes:
+        index: which of the `n` answers.
+        text: text since the output before.
+        tokens: tokens since the output before.
+        logprobs: one for each of `tokens`, where asked for.
+        stop_reason: the stop string or token that ended it, if one did.
+    """
+
+    index: int
+    text: str
+    tokens: tuple[int, ...]
+    logprobs: tuple[TokenLogprob, ...]
+    finish_reason: str | None
+    stop_reason: str | int | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Request:
+    """One prompt to be answered `params.n` times.
+
+    The engine's thread puts `Output`s (and at last None, or an exception) on `outputs` through `loop`. Without `stream`
+    each answer comes as one output.
+    """
+
+    prompt: tuple[int, ...]
+    params: SamplingParams
+    adapter: Adapter | None
+    stream: bool
+    loop: asyncio.AbstractEventLoop
+    outputs: "asyncio.Queue[Output | Exception | None]"
+    number: int = field(default_factory=lambda: next(_numbers))
+    cancelled: bool = False
+    prompt_logprobs: list[TokenLogprob] = field(default_factory=list)
+    cached_tokens: int = 0
+    unfinished: int = 0
+    names: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.names = block_names(self.adapter.load if self.adapter else 0, self.prompt)
+        self.unfinished = self.params.n
+
+
+@dataclass(eq=False, slots=True)
+class Sequence:
+    """One answer in the making; it holds one slot. `computed` counts its tokens whose keys and values are there."""
+
+    request: Request
+    index: int
+    text: TextStream
+    generator: torch.Generator | None
+    computed: int = 0
+    generated: list[int] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    reported: int = 0
+
+    @property
+    def prefilling(self) -> bool:
+        """Whether some of its prompt has not been computed."""
+        return self.computed < len(self.request.prompt)
+
+    @property
+    def incremental(self) -> bool:
+        """Whether its text is wanted as it grows; otherwise it is decoded once, at the end."""
+        return self.request.stream or bool(self.request.params.stop)
+
+    def finish_text(self, *, without_last: bool) -> None:
+        """Complete the text; the token that ended the sequence is no part of it."""
+        if not self.incremental:
+            self.text.set(self.generated[:-1] if without_last else self.generated)
+        self.text.finish()
+
+    @property
+    def last_token(self) -> int:
+        """The token whose keys and values come next."""
+        return self.generated[-1]
