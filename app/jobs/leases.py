@@ -189,8 +189,8 @@ def reclaim(session: Session, lease: Lease, *, reason: str, max_attempts: int) -
             f"{job.stage or STAGES[0]}: {reason} It is not started again by itself, because a job that ends its worker "
             "(for example for want of memory) would do so for ever. Look at the worker's log, then retry the job."
         )
-        title = "The job's worker died too often"
-        mark_failed(session, job, {"type": "worker-lost", "title": title, "detail": detail, "stage": job.stage})
+        title = "The job was started too often"
+        mark_failed(session, job, {"type": "too-many-attempts", "title": title, "detail": detail, "stage": job.stage})
     else:
         mark_queued(session, job)
         append_event(session, job.id, "retrying", {"reason": reason, "attempt": job.attempts + 1})

@@ -54,8 +54,8 @@ def list_page(
 
 def count_by_status(session: Session) -> dict[str, int]:
     """How many jobs are in each status; statuses without jobs are there with 0."""
-    rows = session.execute(select(Job.status, func.count()).group_by(Job.status)).tuples()
-    counted = dict(rows.all())
+    statement = select(Job.status, func.count().label("jobs")).group_by(Job.status)
+    counted = {row.status: row.jobs for row in session.execute(statement)}
     return {str(status): counted.get(status, 0) for status in JobStatus}
 
 

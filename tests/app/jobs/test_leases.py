@@ -1,0 +1,242 @@
+"""Leases and their fencing token, on SQLite and PostgreSQL."""
+
+import threading
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import delete
+
+from app.database import unit_of_work
+from app.jobs import leases, queries
+from app.jobs.leases import Lease, LeaseLost
+from app.models import Adapter, AdapterStatus, Alias, JobStatus
+from tests.jobs import add_job, event_types, events, get_job
+
+ERROR = {"type": "stage-failed", "title": "A stage failed", "detail": "no", "stage": "ask"}
+
+
+def take(job_id: str, seconds: float = 30, owner: str = "worker") -> Lease | None:
+    with unit_of_work() as session:
+        return leases.take(session, job_id, owner=owner, seconds=seconds, max_attempts=3)
+
+
+def taken(job_id: str, seconds: float = 30) -> Lease:
+    lease = take(job_id, seconds)
+    assert lease is not None
+    return lease
+
+
+def test_of_many_workers_that_take_at_once_one_gets_the_job(database: str) -> None:
+    for _ in range(5):
+        job_id = add_job()
+        start = threading.Barrier(6)
+        got: list[Lease | None] = []
+
+        def race(job_id: str = job_id, start: threading.Barrier = start, got: list[Lease | None] = got) -> None:
+            start.wait()
+            got.append(take(job_id))
+
+        threads = [threading.Thread(target=race) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(got) == 6
+        assert [lease for lease in got if lease] == [Lease(job_id, 1)]
+        assert get_job(job_id).attempts == 1
+
+
+def test_a_held_job_is_not_to_be_had_and_an_expired_one_is(database: str) -> None:
+    job_id = add_job()
+    first = taken(job_id)
+    assert take(job_id) is None
+    with unit_of_work() as session:
+        leases.renew(session, first, -1)
+    assert take(job_id) == Lease(job_id, 2)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        partial(leases.renew, seconds=30),
+        leases.cancel_requested,
+        partial(leases.start_stage, stage="ask"),
+        partial(leases.record_progress, done=1, total=2),
+        partial(leases.finish_stage, stage="ask", seconds=1.0, summary={}),
+        partial(leases.forget_stages, first="ask"),
+        partial(leases.succeed, sha256="a" * 64, size_bytes=1, report={}),
+        partial(leases.fail, error=ERROR),
+        leases.cancel,
+        leases.give_back,
+        partial(leases.reclaim, reason="gone", max_attempts=3),
+    ],
+    ids=lambda write: getattr(write, "func", write).__name__,
+)
+def test_no_write_of_a_worker_that_lost_its_lease_changes_anything(database: str, write: Any) -> None:
+    job_id = add_job()
+    stale = taken(job_id, seconds=-1)
+    taken(job_id)
+
+    def state() -> tuple[Any, ...]:
+        job = get_job(job_id)
+        return job.status, job.stage, job.lease_token, job.finished_stages, job.adapter.status, events(job_id)
+
+    before = state()
+    with pytest.raises(LeaseLost), unit_of_work() as session:
+        write(session, stale)
+    assert state() == before
+
+
+def test_a_lease_on_a_deleted_job_is_lost(database: str) -> None:
+    lease = taken(add_job())
+    with unit_of_work() as session:
+        session.execute(delete(Adapter))
+    with pytest.raises(LeaseLost), unit_of_work() as session:
+        leases.renew(session, lease, 30)
+
+
+def test_the_heartbeat_tells_of_a_request_to_cancel(database: str) -> None:
+    lease = taken(add_job())
+    with unit_of_work() as session:
+        assert leases.renew(session, lease, 30) is False
+        queries.request_cancel(session, lease.job_id)
+        assert leases.renew(session, lease, 30) is True
+        leases.cancel(session, lease)
+    assert get_job(lease.job_id).status == JobStatus.CANCELLED
+
+
+def test_success_makes_the_adapter_ready_and_points_the_alias_at_it(database: str) -> None:
+    lease = taken(add_job(alias="handbook"))
+    with unit_of_work() as session:
+        leases.finish_stage(session, lease, "publish", 2.0, {})
+        leases.succeed(session, lease, sha256="a" * 64, size_bytes=7, report={"drift": 0.1})
+    job = get_job(lease.job_id)
+    assert (job.status, job.adapter.status, job.adapter.report) == (
+        JobStatus.SUCCEEDED,
+        AdapterStatus.READY,
+        {"drift": 0.1},
+    )
+    with unit_of_work() as session:
+        alias = session.get(Alias, "handbook")
+        assert alias is not None
+        assert alias.adapter_id == job.adapter_id
+    assert event_types(lease.job_id)[-2:] == ["stage_finished", "succeeded"]
+
+
+def test_success_is_one_transaction(database: str) -> None:
+    lease = taken(add_job(alias="handbook"))
+
+    def succeed_and_break_off() -> None:
+        with unit_of_work() as session:
+            leases.succeed(session, lease, sha256="a" * 64, size_bytes=7, report=None)
+            raise RuntimeError("the machine stopped here")
+
+    with pytest.raises(RuntimeError):
+        succeed_and_break_off()
+    job = get_job(lease.job_id)
+    assert (job.status, job.adapter.status, job.adapter.sha256) == (JobStatus.RUNNING, AdapterStatus.PENDING, None)
+    with unit_of_work() as session:
+        assert session.get(Alias, "handbook") is None
+
+
+def test_an_older_adapter_that_is_ready_later_does_not_take_the_alias_back(database: str) -> None:
+    older, newer = taken(add_job(alias="handbook")), taken(add_job(alias="handbook"))
+    for lease in (newer, older):
+        with unit_of_work() as session:
+            leases.succeed(session, lease, sha256="a" * 64, size_bytes=7, report=None)
+    with unit_of_work() as session:
+        alias = session.get(Alias, "handbook")
+        assert alias is not None
+        assert alias.adapter_id == queries.get(session, newer.job_id).adapter_id
+
+
+def test_an_alias_moves_from_the_old_adapter_to_the_new_one(database: str) -> None:
+    for _ in range(2):
+        lease = taken(add_job(alias="handbook"))
+        with unit_of_work() as session:
+            leases.succeed(session, lease, sha256="a" * 64, size_bytes=7, report=None)
+    with unit_of_work() as session:
+        alias = session.get(Alias, "handbook")
+        assert alias is not None
+        assert alias.adapter_id == queries.get(session, lease.job_id).adapter_id
+
+
+def test_a_reclaimed_job_waits_again_until_it_was_started_too_often(database: str) -> None:
+    job_id = add_job()
+    for attempt in (1, 2, 3):
+        lease = taken(job_id)
+        with unit_of_work() as session:
+            leases.start_stage(session, lease, "distil")
+            leases.reclaim(session, lease, reason="The worker was silent for too long.", max_attempts=3)
+        assert get_job(job_id).attempts == attempt
+    job = get_job(job_id)
+    assert job.status == JobStatus.FAILED
+    assert job.adapter.status == AdapterStatus.FAILED
+    assert job.error is not None
+    assert job.error["stage"] == "distil"
+    assert "started 3 times" in job.error["detail"]
+    assert "The worker was silent for too long." in job.error["detail"]
+    assert take(job_id) is None
+
+
+def test_a_reclaimed_job_that_was_to_be_cancelled_is_cancelled(database: str) -> None:
+    lease = taken(add_job())
+    with unit_of_work() as session:
+        queries.request_cancel(session, lease.job_id)
+        leases.reclaim(session, lease, reason="gone", max_attempts=3)
+    assert get_job(lease.job_id).status == JobStatus.CANCELLED
+
+
+def test_a_job_given_back_does_not_count_as_an_attempt(database: str) -> None:
+    lease = taken(add_job())
+    with unit_of_work() as session:
+        leases.give_back(session, lease)
+    job = get_job(lease.job_id)
+    assert (job.status, job.attempts, job.lease_owner) == (JobStatus.QUEUED, 0, None)
+    assert take(lease.job_id) == Lease(lease.job_id, 2)
+
+
+def test_an_expired_lease_with_no_attempt_left_is_for_the_reaper(database: str) -> None:
+    job_id = add_job()
+    for _ in range(3):
+        taken(job_id, seconds=-1)
+    assert take(job_id) is None
+    with unit_of_work() as session:
+        [held] = leases.held_jobs(session)
+        assert held.expired
+        assert held.lease == Lease(job_id, 3)
+
+
+def test_progress_goes_up_with_finished_stages_and_units(database: str) -> None:
+    lease = taken(add_job())
+    with unit_of_work() as session:
+        leases.start_stage(session, lease, "read")
+        leases.finish_stage(session, lease, "read", 1.0, {})
+        leases.start_stage(session, lease, "ask")
+        for done in (5, 10):
+            leases.record_progress(session, lease, done, 10)
+    told = [data for type_, data in events(lease.job_id) if type_ == "progress"]
+    assert [data["progress"] for data in told] == [0.11, 0.21]
+    assert [(data["stage"], data["done"], data["total"]) for data in told] == [("ask", 5, 10), ("ask", 10, 10)]
+    assert told[1]["eta_seconds"] > 0
+
+
+def test_stages_whose_artefacts_are_gone_are_forgotten_with_those_after_them(database: str) -> None:
+    lease = taken(add_job())
+    with unit_of_work() as session:
+        for stage in ("read", "ask", "answer"):
+            leases.finish_stage(session, lease, stage, 1.0, {})
+        leases.forget_stages(session, lease, "ask")
+    assert list(get_job(lease.job_id).finished_stages) == ["read"]
+
+
+def test_the_adapter_of_a_failed_job_has_failed(database: str) -> None:
+    lease = taken(add_job())
+    with unit_of_work() as session:
+        leases.fail(session, lease, ERROR)
+    with unit_of_work() as session:
+        job = queries.get(session, lease.job_id)
+        adapter = session.get(Adapter, job.adapter_id)
+        assert adapter is not None
+        assert (job.status, job.error, adapter.status) == (JobStatus.FAILED, ERROR, AdapterStatus.FAILED)
