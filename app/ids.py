@@ -1,10 +1,13 @@
 """Identifiers that carry their kind (`doc_`, `job_`, `adp_`) and sort by the time they were made."""
 
-from typing import Literal
+import re
+from typing import Final, Literal
 
 from ulid import ULID
 
 Kind = Literal["doc", "job", "adp"]
+
+_ULID: Final = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 
 def new_id(kind: Kind) -> str:
@@ -13,3 +16,8 @@ def new_id(kind: Kind) -> str:
     ULIDs made later sort later, so an identifier is also a cursor for pages in order of creation.
     """
     return f"{kind}_{str(ULID()).lower()}"
+
+
+def is_id(kind: Kind, text: str) -> bool:
+    """Whether `text` has the form of an identifier of this kind: what has not cannot exist."""
+    return text.startswith(f"{kind}_") and _ULID.fullmatch(text, len(kind) + 1) is not None

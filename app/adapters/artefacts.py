@@ -1,0 +1,76 @@
+"""What the store keeps of an adapter: its pairs with the passages they come from, and its files as a ZIP archive."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from typing import Any, Final
+
+from app.adapters.schemas import PairView
+from app.pages import cut, number_cursor
+from app.store import Store
+
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+
+
+def pairs_page(store: Store, job_id: str, limit: int, cursor: str | None) -> tuple[list[PairView], str | None]:
+    """A page of what the adapter learnt from, in the order of its documents, and the next cursor.
+
+    Raises:
+        NotFound: the answer stage has not finished.
+    """
+    start = number_cursor(cursor)
+    lines = store.read_bytes(f"jobs/{job_id}/answer/pairs.jsonl").splitlines()
+    page, more = cut(lines[start : start + limit + 1], limit, lambda _: str(start + limit))
+    passages = {passage["id"]: passage for passage in _read(store, f"jobs/{job_id}/read/passages.jsonl")}
+    return [_view(json.loads(line), passages) for line in page], more
+
+
+def _read(store: Store, path: str) -> Iterator[dict[str, Any]]:
+    return map(json.loads, store.read_bytes(path).splitlines())
+
+
+def _view(pair: dict[str, Any], passages: dict[str, dict[str, Any]]) -> PairView:
+    passage = passages.get(pair["passage_id"], {})
+    lineage = {"passage": passage.get("text"), "document_id": passage.get("document_id")}
+    return PairView.model_validate({**pair, **lineage})
+
+
+def zip_chunks(store: Store, adapter_id: str) -> Iterator[bytes]:
+    """The adapter's files in PEFT's layout as a ZIP archive, a piece at a time; the same bytes each time."""
+    folder = f"adapters/{adapter_id}"
+    out = _Outlet()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(store.manifest(folder)["files"]):
+            entry = zipfile.ZipInfo(f"{adapter_id}/{name}", _EPOCH)
+            with archive.open(entry, "w", force_zip64=True) as file:
+                for chunk in store.read_chunks(f"{folder}/{name}"):
+                    file.write(chunk)
+                    yield out.take()
+    yield out.take()
+
+
+class _Outlet(io.RawIOBase):
+    """Where the archive is written to: bytes that wait to be taken. It cannot seek, so nothing is kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._waiting += data
+        return len(data)
+
+    def take(self) -> bytes:
+        taken = bytes(self._waiting)
+        self._waiting.clear()
+        return taken
+
+
+def delete(store: Store, adapter_id: str, job_id: str) -> None:
+    """Delete the adapter's files and all that its job made."""
+    store.delete(f"adapters/{adapter_id}")
+    store.delete(f"jobs/{job_id}")

@@ -1,0 +1,173 @@
+"""HTTP of adapters and aliases."""
+
+import logging
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from app.adapters import artefacts, service
+from app.adapters.schemas import AdapterTaken, AdapterView, AliasTarget, AliasView, NewAdapter, PairView
+from app.dependencies import Database, Parts
+from app.errors import (
+    AdapterNotReady,
+    Conflict,
+    IdempotencyConflict,
+    IngrainError,
+    InvalidInput,
+    InvalidRequest,
+    InvalidSettings,
+    NotFound,
+    RequestTooLarge,
+)
+from app.idempotency.service import KeyHeader, set_headers
+from app.models import AdapterStatus
+from app.pages import Cursor, Limit, Page, id_cursor
+from app.problems import problems
+
+router = APIRouter(prefix="/adapters", tags=["adapters"])
+aliases = APIRouter(prefix="/aliases", tags=["aliases"])
+logger = logging.getLogger(__name__)
+
+
+@router.post(
+    "",
+    status_code=202,
+    operation_id="createAdapter",
+    summary="Make one adapter from several documents",
+    response_model=AdapterTaken,
+    responses=problems(InvalidRequest, IdempotencyConflict, RequestTooLarge, InvalidInput, InvalidSettings),
+)
+def create_adapter(
+    new: NewAdapter, parts: Parts, response: Response, idempotency_key: KeyHeader = None
+) -> dict[str, Any]:
+    """Queue the job that makes an adapter from documents that were posted before. `Location` is the job."""
+    answer = service.create(parts, new, idempotency_key)
+    set_headers(response, answer)
+    return answer.body
+
+
+@router.get("", operation_id="listAdapters", summary="List adapters", responses=problems(InvalidInput))
+def list_adapters(
+    session: Database,
+    status: Annotated[AdapterStatus | None, Query(description="Only adapters with this status.")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Page[AdapterView]:
+    """Adapters, newest first."""
+    views, following = service.list_page(session, limit, id_cursor("adp", cursor), status)
+    return Page(data=views, next_cursor=following)
+
+
+@router.get("/{adapter_id}", operation_id="getAdapter", summary="Get an adapter", responses=problems(NotFound))
+def get_adapter(adapter_id: str, session: Database) -> AdapterView:
+    """What it was made from and how, whether it can answer, and by which names."""
+    return service.views(session, [service.get(session, adapter_id)])[0]
+
+
+@router.get(
+    "/{adapter_id}/report",
+    operation_id="getAdapterReport",
+    summary="How well an adapter knows",
+    responses=problems(NotFound, AdapterNotReady),
+)
+def get_adapter_report(adapter_id: str, session: Database) -> dict[str, Any]:
+    """What examine found: right answers of base, teacher and adapter to held-out questions, and drift elsewhere."""
+    return service.report(session, adapter_id)
+
+
+@router.get(
+    "/{adapter_id}/pairs",
+    operation_id="listAdapterPairs",
+    summary="What an adapter learnt from",
+    responses=problems(NotFound, AdapterNotReady, InvalidInput),
+)
+def list_adapter_pairs(adapter_id: str, parts: Parts, limit: Limit = 20, cursor: Cursor = None) -> Page[PairView]:
+    """The questions, the teacher's answers, and the passages that they come from. There before the adapter is ready."""
+    with parts.unit_of_work() as session:
+        adapter = service.get(session, adapter_id)
+        if "answer" not in adapter.job.finished_stages:
+            raise service.not_ready(adapter, adapter_id)
+        job_id = adapter.job.id
+    pairs, following = artefacts.pairs_page(parts.store, job_id, limit, cursor)
+    return Page(data=pairs, next_cursor=following)
+
+
+@router.get(
+    "/{adapter_id}/download",
+    operation_id="downloadAdapter",
+    summary="Download an adapter",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "A ZIP archive of the adapter in PEFT's layout.",
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **problems(NotFound, AdapterNotReady),
+    },
+)
+def download_adapter(adapter_id: str, parts: Parts) -> StreamingResponse:
+    """Its files in PEFT's own layout, `adapter_config.json` and `adapter_model.safetensors`, as a ZIP archive."""
+    with parts.unit_of_work() as session:
+        adapter = service.get(session, adapter_id)
+        if adapter.status != AdapterStatus.READY:
+            raise service.not_ready(adapter, adapter_id)
+    headers = {"Content-Disposition": f'attachment; filename="{adapter_id}.zip"', "ETag": f'"{adapter.sha256}"'}
+    chunks = artefacts.zip_chunks(parts.store, adapter_id)
+    return StreamingResponse(chunks, media_type="application/zip", headers=headers)
+
+
+@router.delete(
+    "/{adapter_id}",
+    status_code=204,
+    operation_id="deleteAdapter",
+    summary="Delete an adapter",
+    responses=problems(NotFound, Conflict),
+)
+async def delete_adapter(adapter_id: str, parts: Parts) -> None:
+    """Forget it, its aliases, its job and its files, and unload it from the engine. Its documents stay."""
+
+    def forget() -> str:
+        with parts.unit_of_work() as session:
+            return service.remove(session, adapter_id)
+
+    job_id = await run_in_threadpool(forget)
+    # From here on it is gone for every client: what is left behind below costs room, and is no error of the request.
+    try:
+        await parts.engine.unload_adapter(adapter_id)
+    except IngrainError as error:
+        logger.warning("The engine did not unload %s: %s", adapter_id, error.detail)
+    await run_in_threadpool(artefacts.delete, parts.store, adapter_id, job_id)
+
+
+@aliases.get("", operation_id="listAliases", summary="List aliases", responses=problems(InvalidInput))
+def list_aliases(session: Database, limit: Limit = 20, cursor: Cursor = None) -> Page[AliasView]:
+    """Aliases, by name."""
+    rows, following = service.list_aliases(session, limit, cursor)
+    return Page(data=[AliasView.of(row) for row in rows], next_cursor=following)
+
+
+@aliases.get("/{name}", operation_id="getAlias", summary="Get an alias", responses=problems(NotFound))
+def get_alias(name: str, session: Database) -> AliasView:
+    """Which adapter it points at."""
+    return AliasView.of(service.get_alias(session, name))
+
+
+@aliases.put(
+    "/{name}",
+    operation_id="pointAlias",
+    summary="Point an alias at an adapter",
+    responses=problems(InvalidRequest, AdapterNotReady, RequestTooLarge, InvalidInput),
+)
+def point_alias(name: str, target: AliasTarget, session: Database, parts: Parts) -> AliasView:
+    """Point it, new or not, at an adapter that is ready. Chats use it from the next request on."""
+    return AliasView.of(service.point_alias(session, parts.settings, name, target.adapter_id))
+
+
+@aliases.delete(
+    "/{name}", status_code=204, operation_id="deleteAlias", summary="Delete an alias", responses=problems(NotFound)
+)
+def delete_alias(name: str, session: Database) -> None:
+    """Forget the name. Its adapter stays."""
+    service.remove_alias(session, name)

@@ -1,0 +1,129 @@
+"""Adapters and aliases on the wire."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from app.jobs.schemas import JobRef
+from app.jobs.settings import JobSettings
+from app.models import Adapter, AdapterStatus, Alias, JobStatus
+from app.validation import clean_metadata
+
+AliasName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="A name to chat by: letters, digits, '.', '_' and '-', at most 64.",
+        examples=["handbook"],
+    ),
+]
+Metadata = Annotated[
+    dict[str, Any], AfterValidator(clean_metadata), Field(description="Anything of yours, up to 16 KiB of JSON.")
+]
+
+
+class NewAdapter(BaseModel):
+    """An adapter to make from documents that are there already."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    document_ids: list[str] = Field(min_length=1, max_length=100, examples=[["doc_01k0000000000000000000000a"]])
+    alias: AliasName | None = None
+    settings: JobSettings = Field(default_factory=lambda: JobSettings.model_validate({}))
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class DocumentRef(BaseModel):
+    """Which document."""
+
+    id: str
+    title: str
+
+
+class AdapterRef(BaseModel):
+    """Which adapter, and whether it can answer."""
+
+    id: str = Field(examples=["adp_01k0000000000000000000000a"])
+    status: AdapterStatus
+
+
+class AdapterView(BaseModel):
+    """An adapter: what it was made from, how, and whether it can answer."""
+
+    id: str = Field(examples=["adp_01k0000000000000000000000a"])
+    status: AdapterStatus
+    base_model: str
+    documents: list[DocumentRef]
+    job: JobRef
+    settings: dict[str, Any] = Field(description="Every value that its job works with.")
+    alias: str | None = Field(description="The alias that points at it as soon as it is ready.")
+    aliases: list[str] = Field(description="The aliases that point at it now.")
+    sha256: str | None = Field(description="Of its weights; null until it is ready.")
+    size_bytes: int | None
+    metadata: dict[str, Any]
+    created_at: datetime
+    ready_at: datetime | None
+
+    @classmethod
+    def of(cls, adapter: Adapter, aliases: Sequence[str]) -> "AdapterView":
+        """The view of a row, and the names that point at it."""
+        return cls(
+            id=adapter.id,
+            status=AdapterStatus(adapter.status),
+            base_model=adapter.base_model,
+            documents=[DocumentRef(id=document.id, title=document.title) for document in adapter.documents],
+            job=JobRef(id=adapter.job.id, status=JobStatus(adapter.job.status)),
+            settings=adapter.settings,
+            alias=adapter.alias,
+            aliases=list(aliases),
+            sha256=adapter.sha256,
+            size_bytes=adapter.size_bytes,
+            metadata=adapter.user_metadata,
+            created_at=adapter.created_at,
+            ready_at=adapter.ready_at,
+        )
+
+
+class AdapterTaken(BaseModel):
+    """An adapter is to be made, by this job."""
+
+    adapter: AdapterRef
+    job: JobRef
+
+
+class PairView(BaseModel):
+    """A question, the teacher's answer to it, and the passage that the answer comes from."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    question: str
+    answer: str
+    kind: str | None = None
+    split: str = Field(description="train, or held_out: asked in the exam only.")
+    passage_id: str
+    passage: str | None = Field(None, description="The passage's text.")
+    document_id: str | None = None
+
+
+class AliasTarget(BaseModel):
+    """What an alias is to point at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    adapter_id: str = Field(examples=["adp_01k0000000000000000000000a"])
+
+
+class AliasView(BaseModel):
+    """A name, and the adapter that it points at."""
+
+    name: str
+    adapter_id: str
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, alias: Alias) -> "AliasView":
+        """The view of a row."""
+        return cls(name=alias.name, adapter_id=alias.adapter_id, updated_at=alias.updated_at)

@@ -1,0 +1,101 @@
+"""Who may call: holders of a key, or, where no keys are set, this machine alone."""
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from fastapi import Security
+from fastapi.security import HTTPBearer
+from pydantic import SecretStr
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import ConfigurationError, ForbiddenOrigin, IngrainError, Unauthorized
+from app.problems import problem_response
+
+documented_bearer = Security(HTTPBearer(auto_error=False, description="A key from INGRAIN_API_KEYS, where it is set."))
+"""Puts the keys into OpenAPI. The check itself is `AccessControl`: it must come before a body is read."""
+
+
+def check_exposure(host: str, keys: Sequence[SecretStr]) -> None:
+    """Refuse to listen beyond this machine without keys.
+
+    Raises:
+        ConfigurationError: `host` is not a loopback address, and there are no keys.
+    """
+    if not keys and not is_loopback(host):
+        raise ConfigurationError(
+            f"Listening on {host} would let anyone who reaches it train and chat. Set INGRAIN_API_KEYS to one or more "
+            "comma-separated secrets, or listen on 127.0.0.1."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address without a port, can only mean this machine."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class AccessControl:
+    """Guards `/v1` and `/metrics` with keys; without keys, everything against the outside and against other pages."""
+
+    def __init__(self, app: ASGIApp, keys: Sequence[SecretStr]) -> None:
+        self.app = app
+        self.digests = [_digest(key.get_secret_value()) for key in keys]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        error: IngrainError | None = None
+        if scope["type"] == "http":
+            error = self._check_key(scope) if self.digests else _check_local(scope)
+        if error is None:
+            await self.app(scope, receive, send)
+        else:
+            await problem_response(scope, error)(scope, receive, send)
+
+    def _check_key(self, scope: Scope) -> Unauthorized | None:
+        path = scope["path"]
+        if not (path.startswith("/v1/") or path in {"/v1", "/metrics"}):
+            return None
+        scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            detail = "This call needs a key: send 'Authorization: Bearer KEY' with a key from INGRAIN_API_KEYS."
+            return Unauthorized(detail, headers={"WWW-Authenticate": 'Bearer realm="ingrain"'})
+        given = _digest(key.strip())
+        # Every key is compared, in constant time, so that the time tells nothing about them.
+        if sum(hmac.compare_digest(given, known) for known in self.digests):
+            return None
+        detail = "The key is not one of INGRAIN_API_KEYS."
+        return Unauthorized(detail, headers={"WWW-Authenticate": 'Bearer realm="ingrain", error="invalid_token"'})
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
+
+
+def _check_local(scope: Scope) -> ForbiddenOrigin | None:
+    """Host and Origin stop a web page that is open on this machine from calling the service behind its user's back."""
+    headers = Headers(scope=scope)
+    client = scope.get("client")
+    origin = headers.get("origin")
+    way_out = "To serve others, set INGRAIN_API_KEYS."
+    if client and not is_loopback(client[0]):
+        return ForbiddenOrigin(f"Without keys only this machine is served, not {client[0]}. {way_out}")
+    if not is_loopback(_host_name(f"//{headers.get('host', '')}")):
+        return ForbiddenOrigin(f"The Host header must be 127.0.0.1 or localhost while no keys are set. {way_out}")
+    if origin is not None and not is_loopback(_host_name(origin)):
+        return ForbiddenOrigin(f"Pages of {origin} may not call this service while no keys are set. {way_out}")
+    return None
+
+
+def _host_name(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,1 @@
+"""The catalogue: every name that a chat can give as its `model`."""

@@ -1,0 +1,89 @@
+"""Which names a chat may use, and what the engine calls each."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from app.adapters import queries
+from app.adapters.service import not_ready
+from app.catalogue.schemas import ModelList, ModelView
+from app.errors import UnknownModel
+from app.ids import is_id
+from app.models import Adapter, AdapterStatus
+from app.settings import Settings
+
+_BASE_CREATED: Final = 1_700_000_000  # nothing tells when a base model was made, and the shape wants a number
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a chat's `model` means.
+
+    Attributes:
+        called: the name that the client used.
+        adapter_id: the adapter that answers; None: the base model itself.
+    """
+
+    called: str
+    base_model: str
+    adapter_id: str | None
+    created: int
+
+    @property
+    def engine_name(self) -> str:
+        """What the engine calls it."""
+        return self.adapter_id or self.base_model
+
+
+def resolve(session: Session, settings: Settings, name: str) -> Target:
+    """What `name` means.
+
+    Raises:
+        UnknownModel: it means nothing.
+        AdapterNotReady: it means an adapter that cannot answer.
+    """
+    base = settings.base_model_name
+    if name in {base, settings.base_model}:
+        return Target(name, base, None, _BASE_CREATED)
+    adapter = _adapter(session, name)
+    if adapter is None:
+        raise UnknownModel(
+            f"The model {name!r} does not exist: it is neither an adapter's id, an alias nor the base model {base!r}. "
+            "GET /v1/models lists those that can answer.",
+            field="model",
+        )
+    if adapter.status != AdapterStatus.READY:
+        raise not_ready(adapter, name)
+    return Target(name, base, adapter.id, int(adapter.created_at.timestamp()))
+
+
+def _adapter(session: Session, name: str) -> Adapter | None:
+    if is_id("adp", name):
+        return queries.find(session, name)
+    alias = queries.find_alias(session, name) if name.isascii() and name.isprintable() else None
+    return queries.find(session, alias.adapter_id) if alias else None
+
+
+def get_model(session: Session, settings: Settings, name: str) -> ModelView:
+    """The model called `name`.
+
+    Raises:
+        UnknownModel, AdapterNotReady: as `resolve`.
+    """
+    target = resolve(session, settings, name)
+    parent = None if target.adapter_id is None else target.base_model
+    return ModelView(id=name, created=target.created, root=target.engine_name, parent=parent)
+
+
+def list_models(session: Session, settings: Settings) -> ModelList:
+    """All that can answer: the base model, the aliases, and the adapters, newest first."""
+    base = settings.base_model_name
+    adapters = queries.list_ready(session)
+    created = {adapter.id: int(adapter.created_at.timestamp()) for adapter in adapters}
+    names = [
+        (alias.name, alias.adapter_id) for alias in queries.list_serving_aliases(session) if alias.adapter_id in created
+    ]
+    names += [(adapter.id, adapter.id) for adapter in adapters]
+    served = [ModelView(id=name, created=created[root], root=root, parent=base) for name, root in names]
+    return ModelList(data=[ModelView(id=base, created=_BASE_CREATED, root=base, parent=None), *served])

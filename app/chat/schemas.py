@@ -1,0 +1,223 @@
+"""OpenAI's chat request. A field that would change the answer is passed on or refused, never ignored."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from app.validation import whole_text
+
+# Fields that are not done, each with the values that ask for nothing.
+_NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
+    "audio": (),
+    "function_call": ("none", "auto"),
+    "functions": ([],),
+    "modalities": (["text"],),
+    "parallel_tool_calls": (True, False),
+    "prediction": (),
+    "reasoning_effort": ("none",),
+    "service_tier": ("auto", "default"),
+    "store": (False,),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+    "verbosity": ("medium",),
+    "web_search_options": (),
+}
+# Fields that change no answer.
+_HARMLESS: Final = ("metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "user")
+
+
+Text = Annotated[str, AfterValidator(whole_text)]
+
+
+class TextPart(BaseModel):
+    """A piece of a message."""
+
+    type: Literal["text"]
+    text: str
+
+
+def _joined(content: object) -> object:
+    """The parts of a message as one text, joined as vLLM joins them."""
+    if not isinstance(content, list):
+        return content
+    texts = []
+    for number, part in enumerate(content):
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        text = part.get("text") if isinstance(part, Mapping) else None
+        if kind != "text" or not isinstance(text, str):
+            raise ValueError(f"part {number} is of the type {kind!r}; only text parts with a 'text' are possible")
+        texts.append(text)
+    return "\n".join(texts)
+
+
+def _as_list(stop: object) -> object:
+    return [stop] if isinstance(stop, str) else stop
+
+
+class ChatMessage(BaseModel):
+    """One turn of the conversation."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Annotated[Text, BeforeValidator(_joined, json_schema_input_type=str | list[TextPart])]
+    name: str | None = Field(None, description="Accepted, and not shown to the model.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_members(cls, data: object) -> object:
+        """Messages that a client got from us come back with `tool_calls: null` and the like."""
+        if isinstance(data, Mapping):
+            return {key: value for key, value in data.items() if key == "content" or value not in (None, [])}
+        return data
+
+
+class StreamOptions(BaseModel):
+    """What a stream holds besides the text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    include_usage: bool = False
+    include_obfuscation: Literal[False] = False
+
+
+class ChatRequest(BaseModel):
+    """A question for an adapter, an alias or the base model, in OpenAI's shape."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"model": "orvenna", "messages": [{"role": "user", "content": "Who built the lighthouse of Orvenna?"}]}
+            ]
+        },
+    )
+
+    model: str = Field(min_length=1, description="An adapter's id, an alias, or the base model's name.")
+    messages: list[ChatMessage] = Field(min_length=1)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = Field(None, ge=1, le=2**31 - 1)
+    max_completion_tokens: int | None = Field(None, ge=1, le=2**31 - 1, description="The newer name of max_tokens.")
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    n: int | None = Field(None, ge=1, le=64)
+    stop: Annotated[
+        list[Annotated[Text, Field(min_length=1)]] | None,
+        BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+    ] = None
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    logit_bias: dict[str, float] | None = None
+    response_format: dict[str, Any] | None = None
+    # vLLM's own
+    top_k: int | None = Field(None, ge=-1, le=2**31 - 1)
+    min_p: float | None = Field(None, ge=0, le=1)
+    repetition_penalty: float | None = Field(None, gt=0, le=2)
+    # accepted, and changing nothing
+    metadata: Any = None
+    prompt_cache_key: Any = None
+    prompt_cache_retention: Any = None
+    safety_identifier: Any = None
+    user: Any = None
+    # refused, unless they ask for nothing
+    audio: Any = None
+    function_call: Any = None
+    functions: Any = None
+    modalities: Any = None
+    parallel_tool_calls: Any = None
+    prediction: Any = None
+    reasoning_effort: Any = None
+    service_tier: Any = None
+    store: Any = None
+    tool_choice: Any = None
+    tools: Any = None
+    verbosity: Any = None
+    web_search_options: Any = None
+
+    @field_validator(*_NEUTRAL)
+    @classmethod
+    def _refuse(cls, value: Any, info: ValidationInfo) -> None:
+        neutral = _NEUTRAL[str(info.field_name)]
+        if value is not None and not any(value == allowed and type(value) is type(allowed) for allowed in neutral):
+            raise ValueError("it is not supported; leave it out")
+
+    @model_validator(mode="after")
+    def _fields_that_go_together(self) -> "ChatRequest":
+        both = (self.max_tokens, self.max_completion_tokens)
+        if None not in both and both[0] != both[1]:
+            raise ValueError("max_tokens and max_completion_tokens differ; give one of them")
+        if self.stream_options and not self.stream:
+            raise ValueError("stream_options needs stream to be true")
+        if self.top_logprobs and not self.logprobs:
+            raise ValueError("top_logprobs needs logprobs to be true")
+        return self
+
+    def for_engine(self, model: str) -> dict[str, Any]:
+        """The request as the engine gets it, for the model by the engine's own name."""
+        left_out = {"model", "messages", "max_completion_tokens", "stream_options", *_HARMLESS, *_NEUTRAL}
+        payload = self.model_dump(exclude=left_out, exclude_none=True)
+        if limit := self.max_completion_tokens or self.max_tokens:
+            payload["max_tokens"] = limit
+        if self.stream_options:
+            payload["stream_options"] = {"include_usage": self.stream_options.include_usage}
+        payload["messages"] = [
+            {"role": "system" if message.role == "developer" else message.role, "content": message.content}
+            for message in self.messages
+        ]
+        return {"model": model, **payload}
+
+
+class ChoiceMessage(BaseModel):
+    """What the model said."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: Literal["assistant"]
+    content: str | None
+
+
+class Choice(BaseModel):
+    """One answer."""
+
+    model_config = ConfigDict(extra="allow")
+
+    index: int
+    message: ChoiceMessage
+    finish_reason: str | None = Field(description="stop, or length: the answer was cut off at max_tokens.")
+
+
+class Usage(BaseModel):
+    """Tokens read and written."""
+
+    model_config = ConfigDict(extra="allow")
+
+    prompt_tokens: int
+    completion_tokens: int | None
+    total_tokens: int
+
+
+class ChatCompletion(BaseModel):
+    """An answer, in OpenAI's shape."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str = Field(description="As the request named it.")
+    choices: list[Choice]
+    usage: Usage | None = None

@@ -1,0 +1,100 @@
+"""The way of a chat: what its model means, the engine's answer, and the answer under the name that was asked for."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+
+from app.catalogue.service import Target, resolve
+from app.chat.schemas import ChatRequest
+from app.dependencies import Services
+from app.errors import EngineUnavailable, IngrainError
+from app.problems import openai_error
+
+Result = TypeVar("Result")
+
+
+async def answer(services: Services, chat: ChatRequest, target: Target) -> dict[str, Any]:
+    """The whole answer, in OpenAI's shape."""
+    payload = chat.for_engine(target.engine_name)
+    completion = await services.engine.chat(payload)
+    return {**completion, "model": target.called}
+
+
+async def stream(services: Services, chat: ChatRequest, target: Target) -> AsyncIterator[bytes]:
+    """The answer as OpenAI's server-sent events. The first is there when this returns, so that errors have a status."""
+    payload = chat.for_engine(target.engine_name)
+    events = _renamed(services.engine.stream_chat(payload), target.called)
+    try:
+        first = await anext(events)
+    except StopAsyncIteration:
+        raise EngineUnavailable("The engine ended its answer before it began. Try again.") from None
+    return _from_first(first, events)
+
+
+async def find_target(services: Services, name: str) -> Target:
+    """What `name` means."""
+
+    def look_up() -> Target:
+        with services.unit_of_work() as session:
+            return resolve(session, services.settings, name)
+
+    return await run_in_threadpool(look_up)
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """The result of `work`, which is cancelled when the client goes: nobody waits for those tokens any more.
+
+    Raises:
+        ClientDisconnect: the client is gone.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
+    finally:
+        for each in (task, gone):
+            each.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _from_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Once the status is out, an error can only be an event: OpenAI's clients raise it."""
+    yield first
+    try:
+        async for event in rest:
+            yield event
+    except IngrainError as error:
+        yield b"data: " + json.dumps({"error": openai_error(error)}).encode() + b"\n\n"
+
+
+async def _renamed(chunks: AsyncIterator[bytes], model: str) -> AsyncIterator[bytes]:
+    """The events of a stream, whole, with the `model` as the client called it."""
+    waiting = b""
+    async with aclosing(chunks) as source:  # type: ignore[type-var]
+        async for chunk in source:
+            *events, waiting = (waiting + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
+            for event in events:
+                yield _rename(event, model) + b"\n\n"
+
+
+def _rename(event: bytes, model: str) -> bytes:
+    data = event.removeprefix(b"data:").strip()
+    if not data.startswith(b"{"):
+        return event
+    content = json.loads(data)
+    if "model" in content:
+        content["model"] = model
+    return b"data: " + json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,42 @@
+"""What endpoints are handed: the parts of the application, and one unit of work."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from app.engine.client import EngineClient
+from app.settings import Settings
+from app.store import Store
+
+UnitOfWork = Callable[[], AbstractContextManager[Session]]
+"""Opens a session that commits when its block ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts of one application, made once by `create_app`."""
+
+    settings: Settings
+    store: Store
+    engine: EngineClient
+    unit_of_work: UnitOfWork
+
+
+def get_services(request: Request) -> Services:
+    """The parts of the application that answers this request."""
+    services: Services = request.app.state.services
+    return services
+
+
+def get_session(services: Annotated[Services, Depends(get_services)]) -> Iterator[Session]:
+    """The request's unit of work. It has committed before the answer is sent (see `Database`)."""
+    with services.unit_of_work() as session:
+        yield session
+
+
+Parts = Annotated[Services, Depends(get_services)]
+Database = Annotated[Session, Depends(get_session, scope="function")]

@@ -1,0 +1,1 @@
+"""For those who run it: whether the service lives, is ready, and how it does."""

@@ -1,0 +1,1 @@
+"""Idempotency keys: the same POST, sent twice, makes one thing."""
