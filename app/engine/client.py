@@ -20,6 +20,7 @@ _ANSWER_SECONDS: Final = 600.0
 _FIRST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _ATTEMPTS: Final = 5
+_INTERNAL_ERROR: Final = 500  # a defect or a lack of memory there: asking again would meet it again
 
 
 class EngineClient:
@@ -170,7 +171,7 @@ class EngineClient:
             try:
                 return await self._send_once(method, path, payload, stream=stream)
             except (EngineBusy, EngineUnavailable) as error:
-                if left <= 0:
+                if left <= 0 or error.extra.get("engine_status") == _INTERNAL_ERROR:
                     raise
                 asked = float(error.headers.get("Retry-After", 0))
             await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, max(asked, pause * random.uniform(0.5, 1.5))))  # noqa: S311
@@ -204,13 +205,14 @@ def _error(response: httpx.Response) -> IngrainError:
     told = told if isinstance(told, dict) else {"message": str(told)}
     text = str(told.get("message") or f"HTTP {response.status_code}")
     field = told.get("param") if isinstance(told.get("param"), str) else None
-    extra = {"engine_error": told}
+    extra: dict[str, Any] = {"engine_error": told}
     pause = response.headers.get("Retry-After", "")
     headers = {"Retry-After": pause if pause.isdigit() else "2"}
     if response.status_code == 429:
         return EngineBusy(text, headers=headers)
     if response.status_code >= 500:
-        return EngineUnavailable(f"The engine failed: {text}", headers=headers)
+        extra["engine_status"] = response.status_code
+        return EngineUnavailable(f"The engine failed: {text}", extra=extra, headers=headers)
     if response.status_code == 401:
         return EngineUnavailable("The engine refuses our key (INGRAIN_ENGINE_API_KEY).")
     if response.status_code == 404:

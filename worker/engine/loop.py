@@ -122,7 +122,8 @@ class EngineLoop(threading.Thread):
             for function, future in calls:
                 _fulfil(function, future)
             try:
-                self._step()
+                with torch.inference_mode():
+                    self._step()
             except Exception as error:
                 log.exception("a step failed; its requests are given up")
                 self._give_up(RuntimeError(f"The engine failed in the middle of the request: {error}"))

@@ -84,9 +84,8 @@ class Runner:
         accepted = inspect.signature(base.forward).parameters
         self._cache_argument = "cache" if "cache" in accepted else "past_key_values"
 
-    @torch.inference_mode()
     def run(self, chunks: list[Chunk], *, all_logits: bool = False) -> Tensor:
-        """Compute chunks of several sequences and keep their keys and values.
+        """Compute chunks of several sequences and keep their keys and values. Call it in inference mode.
 
         Returns:
             Logits [chunk, 1, vocabulary] at each chunk's last token; with `all_logits` [chunk, column, vocabulary],
