@@ -169,6 +169,8 @@ class OutboxEntry(Base):
     """A wake-up that the relay still has to hand to the broker. Written with the job, in one transaction."""
 
     __tablename__ = "outbox"
+    # SQLite would else give a deleted row's id to the next one, and a slow relay would delete a wake-up it never sent.
+    __table_args__ = {"sqlite_autoincrement": True}
 
     id: Mapped[int] = mapped_column(primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))

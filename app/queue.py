@@ -27,6 +27,7 @@ RUN_JOB: Final = "ingrain.run_job"
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
+_BROKER_SECONDS = 5.0
 _LONGEST_BACKOFF_SECONDS = 10.0
 _REDELIVERY_SECONDS = 12 * 3600  # a job that takes longer is delivered twice, which the lease makes harmless
 
@@ -62,10 +63,15 @@ def make_celery(broker_url: str) -> Celery:
 
 def ping_broker(broker_url: str, seconds: float) -> None:
     """Ask the broker whether it is there. Raises what its client raises where it does not answer in time."""
-    options = {"socket_connect_timeout": seconds, "socket_timeout": seconds}
-    with Connection(broker_url, transport_options=options) as connection:
+    with _connect(broker_url, seconds) as connection:
         channel: Any = connection.default_channel
         channel.client.ping()
+
+
+def _connect(broker_url: str, seconds: float) -> Connection:
+    """A connection that tries once. By default Kombu would try for many seconds, and hold up who asks meanwhile."""
+    options = {"socket_connect_timeout": seconds, "socket_timeout": seconds, "max_retries": 1, "interval_start": 0}
+    return Connection(broker_url, transport_options=options)
 
 
 class Relay:
@@ -80,6 +86,7 @@ class Relay:
         broker_url: str,
         open_session: Callable[[], AbstractContextManager[Session]] = unit_of_work,
     ) -> None:
+        self._broker_url = broker_url
         self._celery = make_celery(broker_url)
         self._open_session = open_session
         self._bell = threading.Event()
@@ -121,7 +128,7 @@ class Relay:
             pending = queries.pending_wakeups(session)
         if not pending:
             return
-        with self._celery.connection_for_write() as connection:
+        with _connect(self._broker_url, _BROKER_SECONDS) as connection:
             for entry_id, job_id in pending:
                 if self._stopping.is_set():
                     return
