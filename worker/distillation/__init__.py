@@ -1,0 +1,1 @@
+"""Distillation: a teacher with the passage in its prompt, a student with an adapter instead, and the loss between."""
