@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -78,7 +78,7 @@ class EngineClient:
         """A whole plain completion."""
         return await self._post("/v1/completions", payload)
 
-    async def stream_chat(self, payload: Payload) -> AsyncIterator[bytes]:
+    async def stream_chat(self, payload: Payload) -> AsyncGenerator[bytes]:
         """A chat completion's server-sent events, as the engine sends them.
 
         Nothing is asked again once the answer has begun. Closing the iterator (`aclose`, or the end of the task that
