@@ -1,0 +1,88 @@
+"""`ingrain inject`: teach a document, and see it being learnt."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from app.api_client import IngrainClient, Json
+from app.commands.following import follow_job
+from app.commands.shared import INTERRUPTED, NOT_DONE, JsonOption, Screen, UrlOption, connect, duration
+from app.jobs.settings import Effort
+
+
+def inject(
+    file: Annotated[
+        typer.FileBinaryRead, typer.Argument(metavar="FILE", help="A text or Markdown file; - reads standard input.")
+    ],
+    title: Annotated[str | None, typer.Option(help="The document's title. By default its first heading.")] = None,
+    alias: Annotated[str | None, typer.Option(help="A name to ask the adapter by.")] = None,
+    effort: Annotated[Effort | None, typer.Option(help="How much time to spend for how much recall.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Any setting of the job, by name. Repeatable."),
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not follow the job.")] = False,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach the model a document, and follow the job until its adapter can be asked.
+
+    With --json: the answer to the POST, then the job's events, then the job.
+    """
+    settings = _read_settings(set_ or [])
+    if effort is not None:
+        settings["effort"] = effort.value
+    screen = Screen(as_json)
+    name = "document.txt" if file.name in {"<stdin>", "-"} else Path(file.name).name
+    with connect(url) as client:
+        taken = client.create_document(file.read(), name, title=title, alias=alias, settings=settings)
+        screen.data(taken)
+        screen.console.print(f"[bold]{escape(taken['document']['title'])}[/]: {taken['document']['words']} words")
+        if no_wait:
+            screen.console.print(f"Follow its job with: ingrain jobs {taken['job']['id']} --follow")
+            return
+        follow_to_the_end(client, taken["job"]["id"], screen, asked_as=alias or taken["adapter"]["id"])
+
+
+def follow_to_the_end(client: IngrainClient, job_id: str, screen: Screen, asked_as: str) -> None:
+    """Follow a job; say how to ask its adapter, or why there is none (then the exit code is 1)."""
+    try:
+        job = follow_job(client, job_id, screen)
+    except KeyboardInterrupt:
+        screen.console.print(f"\nThe job goes on. Follow it with: ingrain jobs {job_id} --follow")
+        screen.console.print(f"Stop it with:      ingrain jobs {job_id} cancel")
+        raise typer.Exit(INTERRUPTED) from None
+    screen.data(job)
+    if job["status"] != "succeeded":
+        screen.console.print(failure_of(job), style="red", markup=False)
+        screen.console.print(f"Go on after its last finished stage with: ingrain jobs {job_id} retry", markup=False)
+        raise typer.Exit(NOT_DONE)
+    took = duration(sum(job["timings"].values()))
+    screen.console.print(f'[green]Ready[/] after {took}. Ask it:  [bold]ingrain ask {asked_as} "…"[/]')
+    screen.console.print(f"How well it knows:  ingrain adapters {job['adapter_id']}", style="dim")
+
+
+def failure_of(job: Json) -> str:
+    """Why a job ended without an adapter."""
+    error = job["error"]
+    if not error:
+        return f"The job was {job['status']}."
+    return (
+        f"The job failed in the stage {error.get('stage') or job['stage']}: {error.get('detail') or error.get('title')}"
+    )
+
+
+def _read_settings(assignments: list[str]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{assignment!r} is not KEY=VALUE, as in --set epochs=4.", param_hint="--set")
+        try:
+            settings[key.strip()] = json.loads(value)
+        except ValueError:
+            settings[key.strip()] = value.strip()
+    return settings

@@ -1,0 +1,70 @@
+"""`ingrain api`, `worker`, `engine` and `migrate`: one part alone, for installations over several machines."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from app.auth import check_exposure
+from app.commands.shared import Screen
+from app.commands.up import NoticeBoard
+from app.migrate import upgrade
+from app.settings import get_settings
+from app.supervisor.base_model import prepare_base_model
+from app.supervisor.plan import engine_command
+from app.supervisor.ports import check_port
+
+_LAST_REQUESTS_SECONDS = 5
+
+
+def api(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
+) -> None:
+    """Run the API alone. Its tables must be up to date: run `ingrain migrate` first."""
+    settings = get_settings()
+    host, port = host or settings.host, port or settings.port
+    check_exposure(host, settings.api_keys)
+    check_port(host, port)
+    uvicorn.run(
+        "app.main:create_app",
+        factory=True,
+        host=host.strip("[]"),
+        port=port,
+        log_level=settings.log_level.lower(),
+        server_header=False,
+        timeout_graceful_shutdown=_LAST_REQUESTS_SECONDS,
+    )
+
+
+def worker() -> None:
+    """Run a worker alone: it makes adapters, one at a time. Start as many as you have GPUs."""
+    _become([sys.executable, "-m", "worker.main"])
+
+
+def engine(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8001,
+) -> None:
+    """Run the embedded engine alone. vLLM can take its place; both speak the same dialect.
+
+    Clients need the key in INGRAIN_ENGINE_API_KEY, where it is set.
+    """
+    settings = get_settings()
+    board = NoticeBoard(Screen(as_json=False))
+    folder = prepare_base_model(settings, board.show)
+    board.close()
+    _become(engine_command(settings, folder, host, port))
+
+
+def migrate() -> None:
+    """Bring the database's tables up to date. Safe to run at any time, also by several machines at once."""
+    upgrade()
+    Screen(as_json=False).console.print("The tables are up to date.")
+
+
+def _become(command: list[str]) -> None:
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606 (our own parts; signals go straight to them)

@@ -1,0 +1,81 @@
+"""The demo's own service: a fresh home folder inside the user's, a free port, and nothing left of it afterwards."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.api_client import ClientError
+from app.settings import Settings
+from app.supervisor.child import bound_to_this_process
+from app.supervisor.logs import last_lines
+from app.supervisor.notices import Notice, Tell
+
+_STOP_SECONDS = 60.0
+_ITS_OWN = ("HOST", "PORT", "API_KEYS", "API_KEY", "DATABASE_URL", "REDIS_URL", "STORE_URL", "ENGINE_URL")
+
+
+@contextmanager
+def demo_home(settings: Settings, keep: bool) -> Iterator[Path]:
+    """A fresh home folder, which shares the prepared base models with the user's, and goes away unless it is kept."""
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.model_cache.mkdir(exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="demo-", dir=settings.home))
+    (home / "models").symlink_to(settings.model_cache)
+    try:
+        yield home
+    finally:
+        if not keep:
+            shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def demo_service(home: Path, tell: Tell) -> Iterator[str]:
+    """`ingrain up` on `home`; the URL at which it answers.
+
+    Raises:
+        ClientError: it did not start.
+    """
+    environment = {name: value for name, value in os.environ.items() if name.removeprefix("INGRAIN_") not in _ITS_OWN}
+    log = home / "up.log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            bound_to_this_process([sys.executable, "-m", "app.cli", "up", "--port", "0", "--json"]),
+            env=environment | {"INGRAIN_HOME": str(home)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        yield _wait_until_ready(process, tell, log)
+    finally:
+        _stop(process)
+
+
+def _wait_until_ready(process: subprocess.Popen[str], tell: Tell, log: Path) -> str:
+    for line in process.stdout or ():
+        fields = json.loads(line)
+        notice = Notice(fields.pop("event"), fields.pop("message"), fields)
+        if notice.event == "ready":
+            return str(fields["url"])
+        if notice.event != "stopping":
+            tell(notice)
+    process.wait()
+    raise ClientError(f"The demo's service did not start.\n{last_lines(log, 30)}")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.communicate(timeout=_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()  # what it started ends with it
+        process.wait()

@@ -1,0 +1,54 @@
+"""Runs a command that cannot outlive its parent: `python -m app.supervisor.child PARENT_PID COMMAND ...`
+
+On Linux the kernel sees to it, and this process becomes the command. Elsewhere this process stays, watches its parent,
+and ends the command when the parent is gone.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+_PR_SET_PDEATHSIG = 1
+_POLL_SECONDS = 0.2
+
+
+def bound_to_this_process(command: Sequence[str]) -> list[str]:
+    """The command that runs `command` and cannot outlive the process that asks.
+
+    Start it from the main thread: Linux takes the end of the thread that started it for the parent's end.
+    """
+    return [sys.executable, "-m", "app.supervisor.child", str(os.getpid()), *command]
+
+
+def main() -> None:
+    """Become the command, or watch over it."""
+    parent, command = int(sys.argv[1]), sys.argv[2:]
+    if sys.platform != "linux":
+        sys.exit(watch(parent, command))
+    _die_with_parent(parent)
+    os.execvp(command[0], command)  # noqa: S606 (the supervisor's own commands)
+
+
+def _die_with_parent(parent: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before it could be watched
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def watch(parent: int, command: Sequence[str]) -> int:
+    """Run `command` until it ends or `parent` does, pass SIGTERM on to it, and return its exit status."""
+    process = subprocess.Popen(command)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    while process.poll() is None:
+        if os.getppid() != parent:
+            process.kill()
+        time.sleep(_POLL_SECONDS)
+    return process.returncode
+
+
+if __name__ == "__main__":
+    main()
