@@ -1,0 +1,58 @@
+"""What an adapter must not change: unrelated prompts that ship with the package, answered by the base model itself.
+
+Many look just like questions about a document (who founded, how many, in what year) but are about other things: an
+adapter without them answers everything with the facts it has learnt.
+"""
+
+import json
+import random
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from torch import Tensor
+
+from worker.distillation.generation import greedy
+from worker.distillation.packing import Exchange
+from worker.distillation.prompts import student_messages
+from worker.distillation.student import Student
+from worker.distillation.teacher import targets
+
+MOST_TOKENS = 40  # of an answer; a longer one is kept as far as it goes, which is no lie: nothing says it ended
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An unrelated question, the base model's answer, and its last hidden states there: (answer tokens, D)."""
+
+    question: str
+    answer: str
+    is_finished: bool
+    exchange: Exchange
+    target: Tensor
+
+
+@cache
+def prompts(purpose: str) -> tuple[str, ...]:
+    """The shipped prompts: `train`, or `drift`, which no training sees and examine measures on."""
+    content = json.loads(files("worker.distillation").joinpath("retention_prompts.json").read_text(encoding="utf-8"))
+    return tuple(content[purpose])
+
+
+def chosen(many: int, seed: int) -> list[str]:
+    """Some of the prompts to train on."""
+    everything = prompts("train")
+    return random.Random(seed).sample(everything, min(many, len(everything)))  # noqa: S311 - repeatable on purpose
+
+
+def keep(student: Student, questions: list[str]) -> list[Kept]:
+    """Have the base model answer, and note what it thinks at each token."""
+    asked = [student.renderer.prompt(student_messages(question)) for question in questions]
+    with student.as_base():
+        answers = greedy(student, asked, MOST_TOKENS)
+    exchanges = [Exchange(prompt, answer.tokens) for prompt, answer in zip(asked, answers, strict=True)]
+    wanted = targets(student, exchanges)
+    return [
+        Kept(question, answer.text, answer.is_finished, exchange, target)
+        for question, answer, exchange, target in zip(questions, answers, exchanges, wanted, strict=True)
+    ]

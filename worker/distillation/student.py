@@ -1,0 +1,148 @@
+"""The network of teacher and student: the base model with a LoRA adapter on every linear layer, switched on or off.
+
+With the adapter off it is the base model, and with a passage in its prompt the teacher; with the adapter on it is the
+student. Only the adapter's weights are ever trained, and they are kept in float32 whatever the base is in.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from worker.distillation.packing import Pack
+from worker.distillation.rendering import Renderer
+
+
+class UnsuitableModel(ValueError):
+    """The base model is built in a way that this method does not handle."""
+
+
+class Student:
+    """A base model and its adapter on one device.
+
+    Attributes:
+        model: the peft model, for saving and generation.
+        renderer: chats as tokens.
+        head_VD: weight of the LM head.
+        device: where it runs.
+    """
+
+    def __init__(self, model: PeftModel, renderer: Renderer) -> None:
+        self.model = model
+        self.renderer = renderer
+        base: Any = model.get_base_model()
+        self._decoder = base.get_decoder()
+        self.head_VD: Tensor = base.get_output_embeddings().weight
+        self.device = self.head_VD.device
+        self.end_tokens = _end_tokens(base, renderer.tokenizer)
+
+    def hidden(self, pack: Pack) -> Tensor:
+        """The last hidden states, after the final norm, where the pack's answers are predicted: (answers, D)."""
+        mask = pack.mask.to(self.device)[None, None]
+        output = self._decoder(
+            input_ids=pack.tokens.to(self.device)[None],
+            position_ids=pack.positions.to(self.device)[None],
+            attention_mask=mask,
+            use_cache=False,
+        )
+        hidden_ND: Tensor = output.last_hidden_state[0]
+        return hidden_ND[pack.answer_index.to(self.device)]
+
+    @contextmanager
+    def as_base(self) -> Iterator[None]:
+        """Inside, the adapter is off: the base model, and the teacher if a passage is in the prompt."""
+        with self.model.disable_adapter():
+            yield
+
+    def trained_parameters(self) -> dict[str, torch.nn.Parameter]:
+        """The adapter's weights by name."""
+        return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+
+    def save(self, folder: Path) -> None:
+        """Write the adapter in PEFT's own layout, safetensors alone."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)
+
+
+def choose_device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the hardware computes with it faster than with float32."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.bfloat16
+    if device.type == "cpu" and torch.cpu._is_amx_tile_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+def use_all_cores() -> None:
+    """One thread a core that this process may use; more only wait for each other."""
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+
+
+def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[Any, Renderer]:
+    """The base model, frozen, and its renderer.
+
+    Raises:
+        UnsuitableModel: its logits are not its last hidden states times its LM head.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        attn_implementation="sdpa",
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+    )
+    model.to(device).eval().requires_grad_(False)
+    _check_head(model)
+    return model, Renderer(tokenizer, _end_tokens(model, tokenizer))
+
+
+def new_student(folder: Path, rank: int, seed: int, device: torch.device, dtype: torch.dtype) -> Student:
+    """A student with a fresh adapter, which changes nothing yet: its second matrices are zero.
+
+    The seed fixes its first ones. `alpha` is twice the rank, so that a learning rate suits every rank alike.
+    """
+    base, renderer = load_base(folder, device, dtype)
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules="all-linear", lora_dropout=0.0, bias="none", task_type="CAUSAL_LM"
+    )
+    return Student(get_peft_model(base, config, autocast_adapter_dtype=True), renderer)
+
+
+def load_student(folder: Path, adapter: Path, device: torch.device, dtype: torch.dtype) -> Student:
+    """A student with a trained adapter, for examination."""
+    base, renderer = load_base(folder, device, dtype)
+    return Student(PeftModel.from_pretrained(base, str(adapter), is_trainable=False).eval(), renderer)
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
+    ends = model.generation_config.eos_token_id
+    ends = ends if isinstance(ends, list) else [ends]
+    return [end for end in ends if end is not None] or [tokenizer.eos_token_id]
+
+
+@torch.no_grad()
+def _check_head(model: Any) -> None:
+    tokens = torch.arange(4, 12, device=model.device)[None]
+    output = model(tokens, output_hidden_states=True)
+    logits = output.hidden_states[-1] @ model.get_output_embeddings().weight.T
+    scale = output.logits.float().abs().max().clamp(min=1e-3)
+    if (logits.float() - output.logits.float()).abs().max() > 0.02 * scale:
+        raise UnsuitableModel(
+            f"The logits of this {model.config.model_type} model are not its last hidden states times its LM head "
+            "(soft-capping, scaling or a bias), which the loss relies on. Choose a Llama, Qwen or Mistral model."
+        )
