@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.engine.client import EngineClient
+from app.engine.placement import Placement
 from app.settings import Settings
 from app.store import Store
 
@@ -23,6 +24,7 @@ class Services:
     settings: Settings
     store: Store
     engine: EngineClient
+    placement: Placement
     unit_of_work: UnitOfWork
 
 

@@ -19,6 +19,7 @@ from app.dependencies import Services
 from app.documents import endpoints as documents
 from app.documents.schemas import NewDocument
 from app.engine.client import EngineClient
+from app.engine.placement import Placement
 from app.errors import ForbiddenOrigin, Unauthorized
 from app.health import endpoints as health
 from app.health.metrics import Metrics
@@ -50,10 +51,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or get_settings()
     open_session = partial(unit_of_work, settings.resolved_database_url)
     key = settings.engine_api_key
+    engine = EngineClient(settings.engine_url, key.get_secret_value() if key else None, attempts=_ENGINE_ATTEMPTS)
     services = Services(
         settings=settings,
         store=Store(settings.resolved_store_url),
-        engine=EngineClient(settings.engine_url, key.get_secret_value() if key else None, attempts=_ENGINE_ATTEMPTS),
+        engine=engine,
+        placement=Placement(engine, settings.max_loras),
         unit_of_work=open_session,
     )
 
@@ -65,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield
         finally:
             await run_in_threadpool(relay.stop)
-            await services.engine.close()
+            await engine.close()
 
     app = FastAPI(
         title="Ingrain",

@@ -20,6 +20,7 @@ Observe = Callable[[str, str, int, float], None]
 """Called with a request's method, route, status and seconds."""
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS: Final = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 MAX_BODY_BYTES: Final = 4 << 20
 _FORM_OVERHEAD: Final = 64 << 10
 _DRAIN_BYTES: Final = 256 << 20
@@ -59,8 +60,20 @@ class RequestContext:
             detail = f"This is a fault of the server, not of the request. Its log has the cause under {request_id}."
             await problem_response(scope, IngrainError(detail))(scope, receive, send_with_id)
         finally:
-            route = getattr(scope.get("route"), "path", "none")
-            self.observe(scope["method"], route, status, perf_counter() - began)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self.observe(method, _route(scope), status, perf_counter() - began)
+
+
+def _route(scope: Scope) -> str:
+    """The path with its parameters as names, so that metrics have a line a route and not a line a job."""
+    if "route" not in scope:
+        return "none"
+    path: str = scope["path"]
+    for name, value in scope["path_params"].items():
+        if value:
+            before, _, after = path.rpartition(value)
+            path = f"{before}{{{name}}}{after}"
+    return path
 
 
 class BodyLimit:

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -20,15 +21,16 @@ Result = TypeVar("Result")
 
 async def answer(services: Services, chat: ChatRequest, target: Target) -> dict[str, Any]:
     """The whole answer, in OpenAI's shape."""
-    payload = chat.for_engine(target.engine_name)
-    completion = await services.engine.chat(payload)
+    folder = await _folder(services, target)
+    completion = await services.placement.chat(chat.for_engine(target.engine_name), target.adapter_id, folder)
     return {**completion, "model": target.called}
 
 
 async def stream(services: Services, chat: ChatRequest, target: Target) -> AsyncIterator[bytes]:
     """The answer as OpenAI's server-sent events. The first is there when this returns, so that errors have a status."""
-    payload = chat.for_engine(target.engine_name)
-    events = _renamed(services.engine.stream_chat(payload), target.called)
+    folder = await _folder(services, target)
+    pieces = services.placement.stream_chat(chat.for_engine(target.engine_name), target.adapter_id, folder)
+    events = _renamed(pieces, target.called)
     try:
         first = await anext(events)
     except StopAsyncIteration:
@@ -44,6 +46,14 @@ async def find_target(services: Services, name: str) -> Target:
             return resolve(session, services.settings, name)
 
     return await run_in_threadpool(look_up)
+
+
+async def _folder(services: Services, target: Target) -> Path | None:
+    """The adapter's files where the engine can read them; None for the base model."""
+    if target.adapter_id is None:
+        return None
+    path, cache = f"adapters/{target.adapter_id}", services.settings.home / "cache"
+    return await run_in_threadpool(services.store.local_folder, path, cache)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
@@ -80,10 +90,10 @@ async def _from_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator
         yield b"data: " + json.dumps({"error": openai_error(error)}).encode() + b"\n\n"
 
 
-async def _renamed(chunks: AsyncIterator[bytes], model: str) -> AsyncIterator[bytes]:
+async def _renamed(chunks: AsyncGenerator[bytes], model: str) -> AsyncIterator[bytes]:
     """The events of a stream, whole, with the `model` as the client called it."""
     waiting = b""
-    async with aclosing(chunks) as source:  # type: ignore[type-var]
+    async with aclosing(chunks) as source:
         async for chunk in source:
             *events, waiting = (waiting + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
             for event in events:

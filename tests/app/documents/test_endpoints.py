@@ -1,6 +1,8 @@
 """Documents over HTTP, on both databases."""
 
 import json
+import tracemalloc
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -198,19 +200,25 @@ def test_a_broken_request_is_refused(
 @pytest.mark.parametrize("declared", [True, False], ids=["with Content-Length", "chunked"])
 @pytest.mark.parametrize("kind", ["json", "file"])
 def test_50_megabytes_are_refused_and_never_held(api_on_sqlite: httpx.Client, declared: bool, kind: str) -> None:
-    head = (
-        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
-        if kind == "file"
-        else b'{"text": "'
+    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+    head, media_type = (
+        (form, "multipart/form-data; boundary=b") if kind == "file" else (b'{"text": "', "application/json")
     )
-    media_type = "multipart/form-data; boundary=b" if kind == "file" else "application/json"
-    body = head + b"word " * 10_000_000
-    pieces = iter([body[at : at + 65_536] for at in range(0, len(body), 65_536)])
-    answer = api_on_sqlite.post(
-        "/v1/documents", content=body if declared else pieces, headers={"Content-Type": media_type}
-    )
+    piece = b"word " * 10_000
+
+    def pieces() -> Iterator[bytes]:
+        yield head
+        for _ in range(1000):
+            yield piece
+
+    headers = {"Content-Type": media_type} | ({"Content-Length": str(len(head) + 50_000_000)} if declared else {})
+    tracemalloc.start()
+    answer = api_on_sqlite.post("/v1/documents", content=pieces(), headers=headers)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     assert (answer.status_code, answer.json()["type"]) == (413, "/problems/document-too-large")
     assert "INGRAIN_MAX_DOCUMENT_BYTES" in answer.json()["detail"]
+    assert peak < 25_000_000, f"{peak:,} bytes were held"
 
 
 @pytest.mark.parametrize("kind", ["json", "file"])

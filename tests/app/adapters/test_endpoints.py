@@ -1,0 +1,150 @@
+"""Adapters and aliases over HTTP, on both databases."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.settings import get_settings
+from app.store import Store
+from tests.app.conftest import finish, post, start
+
+
+def test_one_adapter_from_several_documents(api: httpx.Client) -> None:
+    documents = [post(api)["document"]["id"] for _ in range(2)]
+    body = {"document_ids": [*documents, documents[0]], "alias": "both", "settings": {"effort": "thorough"}}
+    first, second = (api.post("/v1/adapters", json=body, headers={"Idempotency-Key": "k"}) for _ in range(2))
+    assert (first.status_code, first.text) == (202, second.text)
+    assert second.headers["Idempotency-Replayed"] == "true"
+    adapter = api.get(f"/v1/adapters/{first.json()['adapter']['id']}").json()
+    assert [document["id"] for document in adapter["documents"]] == documents
+    assert adapter["job"]["id"] == first.headers["Location"].rsplit("/", 1)[1]
+    assert (adapter["settings"]["effort"], adapter["settings"]["rank"], adapter["status"]) == (
+        "thorough",
+        64,
+        "pending",
+    )
+
+
+def test_a_rank_that_was_not_chosen_gives_way(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, home: Path
+) -> None:
+    monkeypatch.setenv("INGRAIN_MAX_LORA_RANK", "16")
+    api: httpx.Client = request.getfixturevalue("api_on_sqlite")
+    taken = post(api, settings={"effort": "thorough"})
+    assert api.get(f"/v1/adapters/{taken['adapter']['id']}").json()["settings"]["rank"] == 16
+
+
+def test_a_ready_adapter_shows_all_it_is(api: httpx.Client, tmp_path: Path) -> None:
+    taken = post(api, alias="orvenna")
+    adapter_id = taken["adapter"]["id"]
+    finish(taken, tmp_path)
+    adapter = api.get(f"/v1/adapters/{adapter_id}").json()
+    assert (adapter["status"], adapter["aliases"], adapter["size_bytes"]) == ("ready", ["orvenna"], 3_000_000)
+    assert len(adapter["sha256"]) == 64
+    assert api.get(f"/v1/adapters/{adapter_id}/report").json()["recall"]["adapter"] == {"right": 4, "of": 5}
+    assert [row["id"] for row in api.get("/v1/adapters", params={"status": "ready"}).json()["data"]] == [adapter_id]
+    assert api.get("/v1/adapters", params={"status": "failed"}).json()["data"] == []
+
+
+def test_pairs_come_in_pages_with_their_passages(api: httpx.Client, tmp_path: Path) -> None:
+    taken = post(api)
+    finish(taken, tmp_path)
+    url = f"/v1/adapters/{taken['adapter']['id']}/pairs"
+    first = api.get(url, params={"limit": 3}).json()
+    second = api.get(url, params={"limit": 3, "cursor": first["next_cursor"]}).json()
+    assert [pair["id"] for pair in first["data"] + second["data"]] == ["q0", "q1", "q2", "q3", "q4"]
+    assert second["next_cursor"] is None
+    assert (first["data"][0]["passage"], first["data"][0]["document_id"]) == ("Fact 1.", "doc_x")
+    assert api.get(url, params={"cursor": "nine"}).status_code == 422
+
+
+def test_a_download_is_the_adapters_files(api: httpx.Client, tmp_path: Path) -> None:
+    taken = post(api)
+    adapter_id = taken["adapter"]["id"]
+    finish(taken, tmp_path)
+    answer = api.get(f"/v1/adapters/{adapter_id}/download")
+    assert answer.headers["Content-Type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == [
+            f"{adapter_id}/adapter_config.json",
+            f"{adapter_id}/adapter_model.safetensors",
+        ]
+        assert json.loads(archive.read(f"{adapter_id}/adapter_config.json"))["r"] == 8
+        assert archive.read(f"{adapter_id}/adapter_model.safetensors") == b"\0" * 3_000_000
+    assert api.get(f"/v1/adapters/{adapter_id}/download").content == answer.content
+
+
+@pytest.mark.parametrize("part", ["report", "pairs", "download"])
+def test_what_is_not_made_yet_is_a_409_with_the_job(api_on_sqlite: httpx.Client, part: str) -> None:
+    taken = post(api_on_sqlite)
+    answer = api_on_sqlite.get(f"/v1/adapters/{taken['adapter']['id']}/{part}")
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (409, "/problems/adapter-not-ready")
+    assert (problem["job"]["id"], problem["job"]["status"]) == (taken["job"]["id"], "queued")
+
+
+def test_a_deleted_adapter_is_gone_with_all_that_was_its(api: httpx.Client, tmp_path: Path) -> None:
+    taken = post(api, alias="orvenna")
+    adapter_id, job_id = taken["adapter"]["id"], taken["job"]["id"]
+    store = Store(get_settings().resolved_store_url)
+    finish(taken, tmp_path)
+    assert store.is_whole(f"adapters/{adapter_id}")
+    assert api.delete(f"/v1/adapters/{adapter_id}").status_code == 204
+    for path in (f"adapters/{adapter_id}", f"jobs/{job_id}", "aliases/orvenna", f"adapters/{adapter_id}/download"):
+        assert api.get(f"/v1/{path}").status_code == 404
+    assert not store.is_whole(f"adapters/{adapter_id}")
+    assert not store.is_whole(f"jobs/{job_id}/answer")
+    assert api.get(f"/v1/documents/{taken['document']['id']}").status_code == 200
+    assert api.delete(f"/v1/adapters/{adapter_id}").status_code == 404
+
+
+def test_an_adapter_whose_job_is_active_cannot_be_deleted(api: httpx.Client) -> None:
+    taken = post(api)
+    start(taken["job"]["id"])
+    answer = api.delete(f"/v1/adapters/{taken['adapter']['id']}")
+    assert (answer.status_code, answer.json()["job"]["status"]) == (409, "running")
+
+
+def test_aliases_are_pointed_and_forgotten(api: httpx.Client, tmp_path: Path) -> None:
+    first, second, pending = post(api), post(api), post(api)
+    finish(first, tmp_path / "1")
+    finish(second, tmp_path / "2")
+    for taken in (first, second):
+        answer = api.put("/v1/aliases/b", json={"adapter_id": taken["adapter"]["id"]})
+        assert (answer.status_code, answer.json()["adapter_id"]) == (200, taken["adapter"]["id"])
+    api.put("/v1/aliases/a", json={"adapter_id": first["adapter"]["id"]})
+    page = api.get("/v1/aliases", params={"limit": 1}).json()
+    rest = api.get("/v1/aliases", params={"limit": 1, "cursor": page["next_cursor"]}).json()
+    assert [alias["name"] for alias in page["data"] + rest["data"]] == ["a", "b"]
+    refused = api.put("/v1/aliases/b", json={"adapter_id": pending["adapter"]["id"]})
+    assert (refused.status_code, api.get("/v1/aliases/b").json()["adapter_id"]) == (409, second["adapter"]["id"])
+    assert api.delete("/v1/aliases/b").status_code == 204
+    assert api.delete("/v1/aliases/b").status_code == 404
+    assert api.get(f"/v1/adapters/{second['adapter']['id']}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "document_ids"),
+        ({"document_ids": []}, "document_ids"),
+        ({"document_ids": ["doc_01k00000000000000000000000"]}, "document_ids.0"),
+        ({"document_ids": ["\0"]}, "document_ids.0"),
+        ({"document_ids": ["x"], "settings": {"rank": 65}}, "settings.rank"),
+    ],
+)
+def test_a_bad_adapter_is_refused_with_the_field(api: httpx.Client, body: dict[str, object], field: str) -> None:
+    answer = api.post("/v1/adapters", json=body)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+@pytest.mark.parametrize("name", ["adp_x", "a b", "smollm2-135m", "%00", "ü", "x" * 65])
+def test_a_bad_alias_is_refused(api: httpx.Client, name: str) -> None:
+    body = {"adapter_id": "adp_01k00000000000000000000000"}
+    assert api.put(f"/v1/aliases/{name}", json=body).status_code == 422
+    assert api.get(f"/v1/aliases/{name}").status_code == api.delete(f"/v1/aliases/{name}").status_code == 404
