@@ -5,56 +5,23 @@ It answers on /health once the model is loaded. SIGTERM lets running answers end
 """
 
 import argparse
-import logging
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
-from types import FrameType
 
-import torch
-import uvicorn
-
-from app.errors import ConfigurationError
-from worker.engine.adapters import Adapters
-from worker.engine.loop import EngineLoop, Limits
-from worker.engine.prompts import Prompts
-from worker.engine.runner import Runner, choose_dtype, load_base_model
-from worker.engine.server import build_app
-from worker.engine.serving import Serving
-
-log = logging.getLogger("worker.engine")
-_GRACE_SECONDS = 3.0
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn, which on the first signal also tells the model's thread to come to an end."""
-
-    def __init__(self, config: uvicorn.Config, loop: EngineLoop) -> None:
-        super().__init__(config)
-        self._loop = loop
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._loop.stop(_GRACE_SECONDS)
-        super().handle_exit(sig, frame)
+_LAST_SECONDS = 8.0
 
 
 def main() -> None:
-    """Parse the arguments, load the model, serve."""
+    """Watch the parent from the first moment on; torch, which takes seconds to import, comes after that."""
     arguments = _arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     if arguments.die_with_parent:
         _die_with_parent()
-    try:
-        server = _build(arguments)
-    except ConfigurationError as error:
-        sys.exit(f"engine: {error}")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it has ended: exit with 0
-    server.run()
+    from worker.engine.start import serve
+
+    serve(arguments)
 
 
 def _arguments() -> argparse.Namespace:
@@ -82,43 +49,6 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _build(arguments: argparse.Namespace) -> _Server:
-    torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    dtype = choose_dtype(device) if arguments.dtype == "auto" else getattr(torch, arguments.dtype)
-    started = time.monotonic()
-    base = load_base_model(arguments.model, device, dtype)
-    config = base.config.get_text_config()
-    longest: int = config.max_position_embeddings
-    max_length = min(arguments.max_model_len or min(longest, 4096), longest)
-    runner = Runner(base, arguments.max_num_seqs, max_length)
-    prompts = Prompts(arguments.model, runner.vocabulary, max_length)
-    adapters = Adapters(runner, arguments.max_loras, arguments.max_lora_rank)
-    limits = Limits(
-        rows=arguments.max_num_seqs,
-        step_tokens=arguments.max_num_batched_tokens or (4096 if device.type == "cuda" else 512),
-        queue=arguments.max_queue,
-        prefix_bytes=arguments.prefix_cache_mb << 20,
-    )
-    loop = EngineLoop(runner, adapters, prompts.tokenizer, prompts.end_tokens, limits)
-    name = arguments.served_model_name or arguments.model.name
-    serving = Serving(name, str(arguments.model), loop, adapters, prompts, limits.rows)
-    app = build_app(serving, os.environ.get("INGRAIN_ENGINE_API_KEY"))
-    log.info("%s on %s in %s, loaded in %.1f s", name, device, dtype, time.monotonic() - started)
-    loop.start()
-    return _Server(
-        uvicorn.Config(
-            app,
-            host=arguments.host,
-            port=arguments.port,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=int(_GRACE_SECONDS) + 2,
-        ),
-        loop,
-    )
-
-
 def _die_with_parent() -> None:
     """End with the parent, even when it was killed and could tell nobody."""
     parent = os.getppid()
@@ -127,7 +57,7 @@ def _die_with_parent() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_GRACE_SECONDS + 4)
+        time.sleep(_LAST_SECONDS)
         os._exit(1)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()

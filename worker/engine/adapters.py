@@ -149,8 +149,12 @@ class Adapters:
 
     @staticmethod
     def _rest(model: Any) -> None:
-        """No adapter is active by itself: rows name theirs, and a step of base rows alone costs nothing more."""
+        """No adapter is active by itself: rows name theirs, and a step of base rows alone costs nothing more.
+
+        The wrapper wants to know of one nevertheless, whose kind it looks up at every call.
+        """
         model.base_model.set_adapter([])
+        model.active_adapter = next(iter(model.peft_config))
         model.eval().requires_grad_(False)
 
     def retire(self, name: str) -> Adapter:
@@ -170,9 +174,16 @@ class Adapters:
         for adapter in self._leaving - set(used):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._runner.model.delete_adapter(adapter.peft_name)
-                self._rest(self._runner.model)
+                self._delete(adapter)
             self._leaving.discard(adapter)
+
+    def _delete(self, adapter: Adapter) -> None:
+        model = self._runner.model
+        if len(model.peft_config) == 1:
+            self._runner.model = model.unload()
+            return
+        model.delete_adapter(adapter.peft_name)
+        self._rest(model)
 
 
 def _tensor_shapes(name: str, weights: Path) -> list[tuple[str, list[int]]]:

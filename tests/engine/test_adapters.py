@@ -1,0 +1,107 @@
+"""Adapters at run time: loaded, mixed in one batch, unloaded, and refused with a reason."""
+
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.engine.conftest import Engine
+from tests.engine.reference import greedy, tokenizer_of
+
+PROMPT = "the lighthouse of Korvath stands"
+
+
+def _expected(engine: Engine, prompt: str, adapter: Path | None) -> str:
+    tokenizer = tokenizer_of(engine.base)
+    tokens = greedy(engine.base, tokenizer.encode(prompt), 12, adapter)
+    text: str = tokenizer.decode(tokens, skip_special_tokens=True)
+    return text
+
+
+def test_an_adapter_answers_as_soon_as_it_is_loaded_and_the_base_stays_as_it_was(engine: Engine) -> None:
+    before = engine.text(PROMPT, ignore_eos=True)
+    engine.load("red", engine.red)
+    assert engine.text(PROMPT, model="red", ignore_eos=True) == _expected(engine, PROMPT, engine.red)
+    assert engine.text(PROMPT, ignore_eos=True) == before == _expected(engine, PROMPT, None)
+    assert [(model["id"], model["parent"]) for model in engine.models()] == [("tiny", None), ("red", "tiny")]
+
+
+def test_two_adapters_and_the_base_answer_differently_in_one_batch(loaded: Engine) -> None:
+    paths = {"tiny": None, "red": loaded.red, "blue": loaded.blue}
+    asked = [(model, f"{PROMPT} {number}") for number in range(4) for model in paths]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(pool.map(lambda one: loaded.text(one[1], model=one[0], ignore_eos=True), asked))
+    for (model, prompt), answer in zip(asked, answers, strict=True):
+        assert answer == _expected(loaded, prompt, paths[model]), (model, prompt)
+    assert len(set(answers[:3])) == 3
+
+
+def test_an_unloaded_adapter_is_unknown(loaded: Engine) -> None:
+    red = loaded.text(PROMPT, model="red")
+    loaded.unload("red")
+    response = loaded.post("/v1/completions", model="red", prompt=PROMPT)
+    assert response.status_code == 404
+    assert "`red`" in response.json()["error"]["message"]
+    assert loaded.text(PROMPT, model="blue") != red
+    again = loaded.post("/v1/unload_lora_adapter", lora_name="red")
+    assert (again.status_code, again.json()["error"]["type"]) == (404, "NotFoundError")
+
+
+def test_a_name_used_again_for_another_adapter_gives_the_other_answers(engine: Engine) -> None:
+    engine.load("one", engine.red)
+    first = engine.text(PROMPT * 4, model="one")
+    engine.unload("one")
+    engine.load("one", engine.blue)
+    assert engine.text(PROMPT * 4, model="one") != first
+
+
+def test_an_adapter_is_unloaded_while_it_answers_and_the_answer_is_finished(loaded: Engine) -> None:
+    expected = loaded.text(PROMPT, model="red", max_tokens=150, ignore_eos=True)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(loaded.text, PROMPT, model="red", max_tokens=150, ignore_eos=True)
+        while not answer.running():
+            pass
+        loaded.text("a", max_tokens=3)
+        loaded.unload("red")
+        assert answer.result() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [
+        ("missing", 404, ["No adapter found", "missing"]),
+        ("high", 400, ["32", "16"]),
+        ("foreign", 400, ["another base model", "192", "128"]),
+    ],
+)
+def test_an_adapter_that_cannot_be_served_is_refused(
+    engine: Engine, folders: dict[str, Path], name: str, status: int, words: list[str]
+) -> None:
+    folder = folders.get(name, engine.base.parent / name)
+    response = engine.post("/v1/load_lora_adapter", lora_name="refused", lora_path=str(folder))
+    assert response.status_code == status, response.text
+    assert all(word in response.json()["error"]["message"] for word in words), response.text
+    assert engine.post("/v1/completions", model="refused", prompt="a").status_code == 404
+
+
+def test_a_name_that_is_taken_is_refused(loaded: Engine) -> None:
+    response = loaded.post("/v1/load_lora_adapter", lora_name="red", lora_path=str(loaded.blue))
+    assert response.status_code == 400
+    assert "has already been loaded" in response.json()["error"]["message"]
+    assert loaded.post("/v1/load_lora_adapter", lora_name="tiny", lora_path=str(loaded.red)).status_code == 400
+
+
+def test_a_damaged_adapter_is_refused(engine: Engine, tmp_path: Path) -> None:
+    folder = shutil.copytree(engine.red, tmp_path / "damaged")
+    weights = folder / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    response = engine.post("/v1/load_lora_adapter", lora_name="damaged", lora_path=str(folder))
+    assert response.status_code == 400
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "use_dora": True}))
+    shutil.copy(engine.red / weights.name, weights)
+    response = engine.post("/v1/load_lora_adapter", lora_name="damaged", lora_path=str(folder))
+    assert response.status_code == 400
+    assert "DoRA" in response.json()["error"]["message"]
