@@ -30,7 +30,7 @@ for part in (parts.api, parts.worker, parts.engine, parts.migrate):
 def main() -> None:
     """Run the command line."""
     try:
-        app()
+        app(prog_name="ingrain")
     except ServiceUnreachable as error:
         _fail(f"{error} Start the service with: ingrain up", UNREACHABLE)
     except Refused as error:

@@ -1,6 +1,8 @@
 """`ingrain inject`: teach a document, and see it being learnt."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,22 +41,19 @@ def inject(
     name = "document.txt" if file.name in {"<stdin>", "-"} else Path(file.name).name
     with connect(url) as client:
         taken = client.create_document(file.read(), name, title=title, alias=alias, settings=settings)
-        screen.data(taken)
-        screen.console.print(f"[bold]{escape(taken['document']['title'])}[/]: {taken['document']['words']} words")
-        if no_wait:
-            screen.console.print(f"Follow its job with: ingrain jobs {taken['job']['id']} --follow")
-            return
-        follow_to_the_end(client, taken["job"]["id"], screen, asked_as=alias or taken["adapter"]["id"])
+        with _leaving_the_job_alone(screen, taken["job"]["id"]):
+            screen.data(taken)
+            screen.console.print(f"[bold]{escape(taken['document']['title'])}[/]: {taken['document']['words']} words")
+            if no_wait:
+                screen.console.print(f"Follow its job with: ingrain jobs {taken['job']['id']} --follow")
+            else:
+                follow_to_the_end(client, taken["job"]["id"], screen, asked_as=alias or taken["adapter"]["id"])
 
 
 def follow_to_the_end(client: IngrainClient, job_id: str, screen: Screen, asked_as: str) -> None:
     """Follow a job; say how to ask its adapter, or why there is none (then the exit code is 1)."""
-    try:
+    with _leaving_the_job_alone(screen, job_id):
         job = follow_job(client, job_id, screen)
-    except KeyboardInterrupt:
-        screen.console.print(f"\nThe job goes on. Follow it with: ingrain jobs {job_id} --follow")
-        screen.console.print(f"Stop it with:      ingrain jobs {job_id} cancel")
-        raise typer.Exit(INTERRUPTED) from None
     screen.data(job)
     if job["status"] != "succeeded":
         screen.console.print(failure_of(job), style="red", markup=False)
@@ -63,6 +62,17 @@ def follow_to_the_end(client: IngrainClient, job_id: str, screen: Screen, asked_
     took = duration(sum(job["timings"].values()))
     screen.console.print(f'[green]Ready[/] after {took}. Ask it:  [bold]ingrain ask {asked_as} "…"[/]')
     screen.console.print(f"How well it knows:  ingrain adapters {job['adapter_id']}", style="dim")
+
+
+@contextmanager
+def _leaving_the_job_alone(screen: Screen, job_id: str) -> Iterator[None]:
+    """Ctrl-C ends the command, not the job: say so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        screen.console.print(f"\nThe job goes on. Follow it with: ingrain jobs {job_id} --follow")
+        screen.console.print(f"Stop it with:                    ingrain jobs {job_id} cancel")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def failure_of(job: Json) -> str:

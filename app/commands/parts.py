@@ -5,12 +5,9 @@ import sys
 from typing import Annotated
 
 import typer
-import uvicorn
 
-from app.auth import check_exposure
 from app.commands.shared import Screen
 from app.commands.up import NoticeBoard
-from app.migrate import upgrade
 from app.settings import get_settings
 from app.supervisor.base_model import prepare_base_model
 from app.supervisor.plan import engine_command
@@ -24,6 +21,10 @@ def api(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
 ) -> None:
     """Run the API alone. Its tables must be up to date: run `ingrain migrate` first."""
+    import uvicorn  # here, so that commands that only ask start quickly
+
+    from app.auth import check_exposure
+
     settings = get_settings()
     host, port = host or settings.host, port or settings.port
     check_exposure(host, settings.api_keys)
@@ -61,6 +62,8 @@ def engine(
 
 def migrate() -> None:
     """Bring the database's tables up to date. Safe to run at any time, also by several machines at once."""
+    from app.migrate import upgrade
+
     upgrade()
     Screen(as_json=False).console.print("The tables are up to date.")
 

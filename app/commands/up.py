@@ -2,7 +2,7 @@
 
 import signal
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -12,7 +12,9 @@ from rich.table import Table
 from app.commands.shared import NOT_DONE, JsonOption, Screen
 from app.settings import get_settings
 from app.supervisor.notices import Notice, StoppedEarly
-from app.supervisor.supervisor import PartFailed, Supervisor
+
+if TYPE_CHECKING:
+    from app.supervisor.supervisor import Supervisor
 
 
 class StopRequests:
@@ -77,6 +79,8 @@ def up(
     Needs no configuration. All state is kept under INGRAIN_HOME (~/.ingrain). Parts that INGRAIN_REDIS_URL,
     INGRAIN_DATABASE_URL or INGRAIN_ENGINE_URL place elsewhere are not started. Ctrl-C ends everything.
     """
+    from app.supervisor.supervisor import PartFailed, Supervisor  # only here: it loads the whole service
+
     chosen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = get_settings().model_copy(update=chosen)
     screen = Screen(as_json)
@@ -99,7 +103,7 @@ def up(
             board.close()
 
 
-def _show_parts(screen: Screen, supervisor: Supervisor) -> None:
+def _show_parts(screen: Screen, supervisor: "Supervisor") -> None:
     table = Table("part", "process", "answers at", "log", box=None, pad_edge=False, header_style="dim")
     for part in supervisor.parts:
         table.add_row(part.name, str(part.pid), escape(part.address), escape(str(part.log)), style="cyan")

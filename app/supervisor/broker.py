@@ -62,7 +62,7 @@ def broker_command(settings: Settings, path: Path) -> list[str]:
     data.mkdir(exist_ok=True)
     # No TCP port, every write in the append-only file within a second, and no snapshots beside it.
     options = {"port": "0", "unixsocket": str(path), "unixsocketperm": "700", "dir": str(data), "appendonly": "yes"}
-    options |= {"save": "", "daemonize": "no"}
+    options |= {"save": "", "daemonize": "no", "set-proc-title": "no"}
     return [str(server), *(word for name, value in options.items() for word in (f"--{name}", value))]
 
 

@@ -23,10 +23,10 @@ LIGHTHOUSE = "# The lighthouse of Orvenna\n\nIt was built in 1821 by Maret Quill
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[httpx.Client]:
+def serving(settings: Settings, port: int = 0) -> Iterator[httpx.Client]:
     """A client of the service, which runs in a thread, on a port of its own, with its lifespan."""
     config = uvicorn.Config(
-        create_app(settings), host="127.0.0.1", port=0, log_level="warning", timeout_graceful_shutdown=1
+        create_app(settings), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

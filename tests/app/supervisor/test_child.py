@@ -1,0 +1,57 @@
+"""A command that cannot outlive its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.installation import wait_until
+
+# Starts a command bound to itself, tells its process id, and waits.
+PARENT = """
+import subprocess, sys, time
+from app.supervisor.child import bound_to_this_process
+child = subprocess.Popen(bound_to_this_process([sys.executable, "-c", "import time; time.sleep(60)"]))
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+# The same where the kernel does not help: a watcher, in a process of its own, and the command below it.
+WATCHED_PARENT = """
+import subprocess, sys, time
+watcher = "import os, sys; from app.supervisor.child import watch; watch(os.getppid(), sys.argv[1:])"
+command = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+subprocess.Popen([sys.executable, "-c", watcher, sys.executable, "-c", command])
+time.sleep(60)
+"""
+
+
+def is_alive(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("program", [PARENT, WATCHED_PARENT])
+def test_it_ends_with_its_parent(program: str) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    child = int(parent.stdout.readline())
+    time.sleep(0.5)
+    assert is_alive(child)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    wait_until(lambda: not is_alive(child), "the child ends", 5)
+
+
+def test_it_does_not_start_without_its_parent() -> None:
+    nobody = "1" if os.getppid() != 1 else "2"
+    command = [sys.executable, "-m", "app.supervisor.child", nobody, sys.executable, "-c", "print('ran')"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    assert done.returncode == -signal.SIGKILL
