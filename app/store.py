@@ -101,19 +101,24 @@ class Store:
         Raises:
             NotFound: the folder was never published.
         """
+        target = cache / path
+        if not self._local and target.exists():
+            return target
         if not self.is_whole(path):
             raise NotFound(f"The artefact folder {path} does not exist.")
         if self._local:
             return Path(self._resolve(path))
-        target = cache / path
-        if not (target / MANIFEST).exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=".fetching-"))
-            for name in [*self.manifest(path)["files"], MANIFEST]:
-                (partial / name).parent.mkdir(parents=True, exist_ok=True)
-                (partial / name).write_bytes(self.read_bytes(f"{path}/{name}"))
-            shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=".fetching-"))
+        for name in [*self.manifest(path)["files"], MANIFEST]:
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            (partial / name).write_bytes(self.read_bytes(f"{path}/{name}"))
+        try:
             partial.rename(target)
+        except OSError:  # another thread or process was faster, and someone may read from its copy already
+            shutil.rmtree(partial)
+            if not target.exists():
+                raise
         return target
 
     def delete(self, path: str) -> None:

@@ -37,10 +37,11 @@ def from_validation(findings: Iterable[Mapping[str, Any]], *, as_openai: bool = 
     detail = first["detail"] if len(errors) == 1 else f"{first['detail']} ({len(errors)} fields are wrong; see errors.)"
     if any(finding["type"] == "json_invalid" for finding in findings):
         return InvalidRequest(f"The body is not valid JSON: {_json_fault(findings)}. Send a JSON object.")
+    field = None if first["field"] == "body" else first["field"]
     if as_openai:
-        return InvalidRequest(detail, field=first["field"], extra=extra)
+        return InvalidRequest(detail, field=field, extra=extra)
     kind = InvalidSettings if first["field"].split(".")[0] == "settings" else InvalidInput
-    return kind(detail, field=first["field"], extra=extra)
+    return kind(detail, field=field, extra=extra)
 
 
 def _json_fault(findings: Iterable[Mapping[str, Any]]) -> str:
@@ -65,7 +66,8 @@ def _sentence(finding: Mapping[str, Any]) -> str:
         return _unknown_field(path)
     message = str(finding["msg"])
     if kind == "value_error":
-        return f"'{path}': {message.removeprefix('Value error, ')}."
+        message = message.removeprefix("Value error, ")
+        return f"{message[0].upper()}{message[1:]}." if path == "body" else f"'{path}': {message}."
     if message.startswith("Input should"):
         return f"'{path}' must{message.removeprefix('Input should')}{_quoted(given)}."
     return f"'{path}': {message[0].lower()}{message[1:]}{_quoted(given)}."

@@ -80,17 +80,18 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-async def _from_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _from_first(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
     """Once the status is out, an error can only be an event: OpenAI's clients raise it."""
-    yield first
-    try:
-        async for event in rest:
-            yield event
-    except IngrainError as error:
-        yield b"data: " + json.dumps({"error": openai_error(error)}).encode() + b"\n\n"
+    async with aclosing(rest) as events:
+        yield first
+        try:
+            async for event in events:
+                yield event
+        except IngrainError as error:
+            yield b"data: " + json.dumps({"error": openai_error(error)}).encode() + b"\n\n"
 
 
-async def _renamed(chunks: AsyncGenerator[bytes], model: str) -> AsyncIterator[bytes]:
+async def _renamed(chunks: AsyncGenerator[bytes], model: str) -> AsyncGenerator[bytes]:
     """The events of a stream, whole, with the `model` as the client called it."""
     waiting = b""
     async with aclosing(chunks) as source:

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.concurrency import run_in_threadpool
 
 from app.dependencies import Services
+from app.errors import IngrainError
 from app.health import queries
 from app.queue import ping_broker
 
@@ -38,8 +39,8 @@ async def _attempt(name: str, check: Check) -> str:
     except TimeoutError:
         return f"no answer within {_PATIENCE_SECONDS:g} s"
     except Exception as error:
-        logger.warning("%s is not ready: %s", name, error, exc_info=error)
-        return f"{type(error).__name__}; the server's log has more"
+        logger.warning("%s is not ready: %r", name, error)
+        return error.detail if isinstance(error, IngrainError) else f"{type(error).__name__}; the log has more"
     return "ok"
 
 
