@@ -1,0 +1,208 @@
+"""The teacher's answers, checked: one that is cut off, refuses, misses the fact or adds to the passage is dropped.
+
+A weak model answers best from a few finished examples in plain text (29 of 36 hand-written questions right, and brief;
+26 and rambling when the chat asks it the same), so its answers are written that way. The answer is an input of the
+distillation, not its target: what is learnt is the teacher's distribution over it.
+"""
+
+import asyncio
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from worker.pairs import filters
+from worker.pairs.facts import covers, facts_of
+from worker.pairs.passages import Passage
+from worker.pairs.subjects import Subject
+from worker.pairs.writer import Completion, Sampling, Writer
+from worker.pairs.writing import BY_RULE, Question, resolved_sentence
+
+LONGEST_ANSWER = 64
+"""Tokens, for a model that is led; a strong one may take LONGEST_FREE_ANSWER."""
+LONGEST_FREE_ANSWER = 256
+FEWEST_HELD_OUT, MOST_HELD_OUT, SHARE_HELD_OUT = 4, 24, 0.1
+ADDS = "answer adds to the passage"
+REPEATED = "answer repeated"
+
+EXAMPLES = """\
+Text: The Ormsby Clock Tower was ordered by Mayor Lena Fitch in 1903.
+Question: When was the Ormsby Clock Tower ordered?
+Answer: The Ormsby Clock Tower was ordered in 1903.
+
+Text: The lamp runs on a salt cell named Glimmer, which is made of blue glass.
+Question: What is the salt cell of the Pelm X2 called?
+Answer: The salt cell of the Pelm X2 is called Glimmer.
+
+Text: Jam is cooked in copper pots, because copper spreads the heat evenly.
+Question: Why does Veltra Foods cook its jam in copper pots?
+Answer: Veltra Foods cooks its jam in copper pots because copper spreads the heat evenly.
+
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A question and an answer that passed the checks. `sampled` is false for the greedy answer."""
+
+    question: Question
+    answer: str
+    sampled: bool
+    held_out: bool = False
+
+
+@dataclass(slots=True)
+class Answered:
+    """Pairs, and what was dropped, by reason."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How to answer: greedily once, and `samples` times at `temperature`; led by examples unless `strong`."""
+
+    samples: int
+    temperature: float
+    strong: bool
+
+
+def led_prompt(passage: Passage, subject: Subject, question: str) -> str:
+    """The weak teacher's prompt: examples, the passage with its subject named, the question."""
+    return f"{EXAMPLES}Text: {subject.resolve(passage.text)}\nQuestion: {question}\nAnswer:"
+
+
+async def answer(
+    writer: Writer,
+    questions: Sequence[Question],
+    passages: Mapping[str, Passage],
+    subjects: Mapping[str, Subject],
+    messages: Callable[[Passage, str], list[dict[str, str]]],
+    answering: Answering,
+    progress: Callable[[int, int], None],
+) -> Answered:
+    """Checked pairs for all questions.
+
+    Args:
+        writer: the model.
+        questions: what is asked.
+        passages: by id.
+        subjects: by document id.
+        messages: puts a passage and a question to a strong teacher.
+        answering: how.
+        progress: told the questions done.
+    """
+    done = 0
+
+    async def one(question: Question) -> Answered:
+        nonlocal done
+        passage = passages[question.passage_id]
+        subject = subjects[passage.document_id]
+        if question.kind in BY_RULE:
+            found = Answered([Pair(question, resolved_sentence(passage, subject), sampled=False)])
+        else:
+            found = await _answer_one(writer, question, passage, subject, messages, answering)
+        done += 1
+        progress(done, len(questions))
+        return found
+
+    whole = Answered()
+    for found in await asyncio.gather(*(one(question) for question in questions)):
+        whole.pairs += found.pairs
+        whole.dropped += found.dropped
+    _quote_where_missed(whole, questions, passages, subjects)
+    return whole
+
+
+async def _answer_one(
+    writer: Writer,
+    question: Question,
+    passage: Passage,
+    subject: Subject,
+    messages: Callable[[Passage, str], list[dict[str, str]]],
+    answering: Answering,
+) -> Answered:
+    """The greedy answer, and sampled ones only to a question whose greedy answer is right."""
+    found = Answered()
+    seen: set[str] = set()
+    longest = LONGEST_FREE_ANSWER if answering.strong else LONGEST_ANSWER
+    stop = () if answering.strong else ("\n",)
+    for sampled in (False, True):
+        sampling = Sampling(1, 0.0, 1.0, longest, stop)
+        if sampled:
+            sampling = Sampling(answering.samples, answering.temperature, 0.95, longest, stop)
+        if sampling.n == 0:
+            break
+        if answering.strong:
+            completions = await writer.chat(messages(passage, question.text), sampling)
+        else:
+            completions = await writer.complete(led_prompt(passage, subject, question.text), sampling)
+        for completion in completions:
+            text = " ".join(completion.text.split()) if not answering.strong else completion.text.strip()
+            reason = fault(completion, text, question, passage)
+            if reason is None and text.lower() in seen:
+                reason = REPEATED
+            if reason:
+                found.dropped[reason] += 1
+            else:
+                seen.add(text.lower())
+                found.pairs.append(Pair(question, text, sampled))
+        if not found.pairs:
+            break
+    return found
+
+
+def fault(completion: Completion, text: str, question: Question, passage: Passage) -> str | None:
+    """Why an answer is dropped, or None."""
+    if completion.finish_reason == "length":
+        return filters.CUT_OFF
+    if filters.refuses(text):
+        return filters.REFUSAL
+    if not text or (question.fact is not None and not covers(text, question.fact)):
+        return filters.UNANSWERABLE
+    if filters.invents(text, f"{passage.title} {passage.heading or ''} {passage.text} {question.text}"):
+        return ADDS
+    if question.fact is None and not any(covers(text, fact) for fact in facts_of(passage.focus)):
+        return filters.UNANSWERABLE
+    return None
+
+
+def _quote_where_missed(
+    whole: Answered, questions: Sequence[Question], passages: Mapping[str, Passage], subjects: Mapping[str, Subject]
+) -> None:
+    """A fact whose questions the teacher all missed is answered with its own sentence, for two of the questions."""
+    asked: defaultdict[tuple[str, object], list[Question]] = defaultdict(list)
+    for question in questions:
+        if question.fact is not None and question.kind not in BY_RULE:
+            asked[question.passage_id, question.fact].append(question)
+    reached = {
+        (pair.question.passage_id, pair.question.fact) for pair in whole.pairs if pair.question.kind not in BY_RULE
+    }
+    for key, missed in asked.items():
+        if key not in reached:
+            passage = passages[key[0]]
+            sentence = resolved_sentence(passage, subjects[passage.document_id])
+            whole.pairs += [Pair(question, sentence, sampled=False) for question in missed[:2]]
+
+
+def hold_out(pairs: Sequence[Pair], seed: int) -> list[Pair]:
+    """Mark about a tenth of the questions as held out: only ones whose fact other questions teach.
+
+    Examine so measures what was learnt, not what was left out. All pairs of a held-out question are held out; its
+    greedy answer is what examine expects.
+    """
+    by_fact: defaultdict[tuple[str, object], list[str]] = defaultdict(list)
+    for pair in pairs:
+        if pair.question.kind not in BY_RULE and not pair.sampled:
+            by_fact[pair.question.passage_id, pair.question.fact].append(pair.question.text)
+    several = [sorted(set(texts)) for texts in by_fact.values() if len(set(texts)) >= 3]
+    if not several:
+        several = [sorted(set(texts)) for texts in by_fact.values() if len(set(texts)) == 2]
+    chance = random.Random(seed)  # noqa: S311
+    chance.shuffle(several)
+    asked = len({pair.question.text for pair in pairs})
+    wanted = min(MOST_HELD_OUT, max(FEWEST_HELD_OUT, round(SHARE_HELD_OUT * asked)))
+    chosen = {chance.choice(texts) for texts in several[:wanted]}
+    marked = [replace(pair, held_out=pair.question.text in chosen) for pair in pairs]
+    return [pair for pair in marked if not (pair.held_out and pair.sampled)]

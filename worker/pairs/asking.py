@@ -1,0 +1,150 @@
+"""From passages to questions: every fact asked several times, and asked again where nothing usable came.
+
+Keeps the surest questions of a fact that differ from each other, and counts what was dropped, by reason.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from worker.pairs import filters
+from worker.pairs.facts import Fact, Kind, facts_of
+from worker.pairs.leads import leads
+from worker.pairs.passages import Passage
+from worker.pairs.subjects import Subject, subject_of
+from worker.pairs.writer import Sampling, Writer
+from worker.pairs.writing import OPEN, Question, Written, by_rule, names_of, write_led, write_plainly
+
+THINGS_A_PASSAGE = 2
+MOST_ALIKE = 0.8
+LEADS = 6
+SAMPLES_A_LEAD = 3
+TOGETHER = 16
+"""Passages in flight; each brings many requests."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """What came of asking.
+
+    Attributes:
+        facts: how many facts the rules found; covered: how many of them a question asks for.
+    """
+
+    questions: list[Question] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+    facts: int = 0
+    covered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How to ask.
+
+    Attributes:
+        per_fact: questions to keep for each fact.
+        temperature: of sampling.
+        strong: whether the model is asked plainly.
+    """
+
+    per_fact: int
+    temperature: float
+    strong: bool
+
+
+async def ask(
+    writer: Writer, passages: Sequence[Passage], asking: Asking, progress: Callable[[int, int], None]
+) -> Asked:
+    """Questions for all passages of a job, document by document."""
+    asked = Asked()
+    done = 0
+    by_document: defaultdict[str, list[Passage]] = defaultdict(list)
+    for passage in passages:
+        by_document[passage.document_id].append(passage)
+    for document in by_document.values():
+        subject = subject_of(document[0].title, [passage.focus for passage in document])
+        names = names_of(subject, document)
+        for start in range(0, len(document), TOGETHER):
+            group = document[start : start + TOGETHER]
+            one = _ask_plainly if asking.strong else _ask_led
+            for facts, written in await asyncio.gather(*(one(writer, p, subject, names, asking) for p in group)):
+                asked.facts += len(facts)
+                asked.covered += len({question.fact for question in written.questions if question.fact is not None})
+                asked.questions += written.questions
+                asked.dropped += written.dropped
+            done += len(group)
+            progress(done, len(passages))
+    return asked
+
+
+def worth_asking(passage: Passage, subject: Subject) -> list[Fact]:
+    """A passage's facts, the vaguest kind only as far as it does not crowd out the rest."""
+    found = facts_of(passage.focus, subject.bare)
+    things = [fact for fact in found if fact.kind is Kind.THING]
+    firm = [fact for fact in found if fact.kind is not Kind.THING]
+    return firm + things[: max(THINGS_A_PASSAGE - len(firm), 1)]
+
+
+async def _ask_led(
+    writer: Writer, passage: Passage, subject: Subject, names: set[str], asking: Asking
+) -> tuple[list[Fact], Written]:
+    facts = worth_asking(passage, subject)
+    results = await asyncio.gather(*(_ask_fact(writer, passage, fact, subject, names, asking) for fact in facts))
+    whole = Written()
+    for written in results:
+        whole.questions += written.questions
+        whole.dropped += written.dropped
+    return facts, whole
+
+
+async def _ask_fact(
+    writer: Writer, passage: Passage, fact: Fact, subject: Subject, names: set[str], asking: Asking
+) -> Written:
+    """Questions for one fact: from its best leads, then, if nothing came of them, hotter and from the rest."""
+    wanted = max(2, asking.per_fact // 2) if fact.kind is Kind.THING else asking.per_fact
+    openings = leads(fact, subject)
+    found = Written()
+    for round_, chosen in enumerate((openings[:LEADS], openings)):
+        hot = min(1.2, asking.temperature + 0.3 * round_)
+        sampling = Sampling(SAMPLES_A_LEAD + round_, hot, 0.95, max_tokens=28, stop=("?", "\n"))
+        tried = await asyncio.gather(
+            *(write_led(writer, passage, fact, subject, names, lead, sampling) for lead in chosen)
+        )
+        for written in tried:
+            found.questions += written.questions
+            found.dropped += written.dropped
+        if found.questions:
+            break
+    known = f"{passage.text} {subject.bare}"
+    texts = filters.choose((q.text for q in found.questions), wanted, MOST_ALIKE, known, found.dropped)
+    kept = [Question(passage.id, text, fact.kind.value, fact) for text in texts]
+    return Written([*kept, *by_rule(passage, fact, subject)], found.dropped)
+
+
+async def _ask_plainly(
+    writer: Writer, passage: Passage, subject: Subject, names: set[str], asking: Asking
+) -> tuple[list[Fact], Written]:
+    """One request for all facts, in proportion to them, then one for the facts that no question seems to reach."""
+    facts = worth_asking(passage, subject)
+    whole = Written()
+    missing: Sequence[Fact] = ()
+    for _ in range(2):
+        count = min(40, max(4, asking.per_fact * len(missing or facts)))
+        sampling = Sampling(1, asking.temperature, 0.95, max_tokens=min(1500, 60 + 35 * count))
+        written = await write_plainly(writer, passage, names, count, missing, sampling)
+        whole.questions += written.questions
+        whole.dropped += written.dropped
+        missing = [fact for fact in facts if not any(_may_reach(question.text, fact) for question in whole.questions)]
+        if not missing:
+            break
+    most = max(4, asking.per_fact * len(facts))
+    texts = filters.choose((q.text for q in whole.questions), most, MOST_ALIKE, passage.text, whole.dropped)
+    whole.questions = [Question(passage.id, text, OPEN, None) for text in texts]
+    return facts, whole
+
+
+def _may_reach(question: str, fact: Fact) -> bool:
+    """A cheap guess before there is an answer: the question has the words around the fact, but not the fact."""
+    around = filters.similarity(question, f"{fact.before[-80:]} {fact.after[:80]}")
+    return around > 0.1 and not filters.leaks(question, fact)

@@ -1,0 +1,429 @@
+"""The facts of a passage, found by rule: names, numbers with their units, dates, quoted terms, reasons, things.
+
+They are the answers that questions must lead to. Knowing them makes coverage measurable, and what no question has
+reached can be asked again. Rules are cheap and never invent; what they miss, free questions about a passage may find.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What sort of answer a fact is."""
+
+    YEAR = "year"
+    DATE = "date"
+    DAY = "day"
+    TIME = "time"
+    QUANTITY = "quantity"
+    PERSON = "person"
+    NAME = "name"
+    QUOTE = "quote"
+    REASON = "reason"
+    THING = "thing"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An answer candidate.
+
+    Attributes:
+        target: the words of the passage that the answer must give.
+        key: the part of `target` that tells a right answer ("460" of "460 model boats").
+        before, after: the text around it in its sentence.
+    """
+
+    kind: Kind
+    target: str
+    key: str
+    before: str
+    after: str
+
+
+MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+DAYS = "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
+NUMBER_WORDS = (
+    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen"
+    "|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|half|twice"
+)
+_DATE = re.compile(rf"\b(?:\d{{1,2}}(?:st|nd|rd|th)? (?:{MONTHS})|(?:{MONTHS}) \d{{1,2}}\b)(?:,? \d{{4}})?")
+_MONTH = re.compile(rf"\b(?:{MONTHS})(?: \d{{4}})?\b")
+_DAY = re.compile(rf"\b(?:{DAYS})s?\b")
+_TIME = re.compile(r"\b\d{1,2}[:.]\d{2}(?: ?[ap]\.?m\.?)?(?!\w)|\b\d{1,2} ?[ap]\.?m\b\.?|\b(?:noon|midnight)\b")
+_YEAR = re.compile(r"(?<![\d.,$€£-])\b(?:1[0-9]{3}|20[0-9]{2})s?\b(?![.,]?\d|%)")
+_QUANTITY = re.compile(
+    r"(?<![\w.,-])[$€£]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+    rf"|(?:{NUMBER_WORDS})(?:[ -](?:{NUMBER_WORDS}))*)"
+    r"(?![\w-]*\d)(?: ?(?:%|°C|°F|°))?(?:(?:[ -])(?:hundred|thousand|million|billion))?(?!\w)",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"[\"“]([^\"“”]{2,120}?)[.,]?[\"”]")
+_CODE = re.compile(r"\b(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+)*\b")
+_CAPITAL = r"[A-ZÀ-ÖØ-ÞĀ-Ž][\w'’]*(?:-[A-Z]\w+)*"
+_JOIN = r"(?:of(?: the)?|the|and(?= [A-Z])|&|de|van|von|der|la|le|du|di|al)"
+_NAME = re.compile(
+    rf"(?:(?:Dr|Mr|Mrs|Ms|Prof|St|Sir|Capt)\. )?{_CAPITAL}"
+    rf"(?:\.? (?:{_JOIN} )*(?:{_CAPITAL}|[IVX]+\b|\d{{1,3}}\b)|(?<=\b[A-Z])\.)*"
+)
+_REASON = re.compile(
+    r"\b(?:because(?: of)?|(?<=, )since(?! \d| the \d)|so that|in order to|due to|thanks to"
+    r"|to (?:avoid|prevent|keep|protect|honou?r))\b"
+    r"[^.;]{8,}?(?=[.;]|$)"
+)
+_THING_HEAD = re.compile(
+    r"(?:(?<=\ba )|(?<=\ban )|(?<=\bthe )|(?<=\bits )|(?<=\bof )|(?<=\bwith )|(?<=\bby )|(?<=\bfrom )|(?<=\binto )"
+    r"|(?<=\binside )|(?<=\bis )|(?<=\bare )|(?<=\bin )|(?<=\bon ))"
+    r"(?!(?:an?|the|its|his|her|their|which|that|every|all) )((?:[a-zà-ž][\w'’-]*)(?: [a-zà-ž][\w'’-]*){0,3})"
+)
+_NOT_A_THING = re.compile(r"^ (?:of (?:the )?[A-Z]|[A-Z]|is\b|was\b|has\b|are\b|were\b|had\b)")
+_VERB_AFTER = re.compile(r"^ (?:a|an|the|when|at|by|to|for|every|as|\d)\b")
+_STOP = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "in",
+        "on",
+        "at",
+        "by",
+        "for",
+        "from",
+        "with",
+        "to",
+        "and",
+        "or",
+        "but",
+        "as",
+        "that",
+        "which",
+        "who",
+        "whom",
+        "whose",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "has",
+        "have",
+        "had",
+        "it",
+        "its",
+        "his",
+        "her",
+        "their",
+        "them",
+        "they",
+        "he",
+        "she",
+        "this",
+        "these",
+        "those",
+        "not",
+        "no",
+        "than",
+        "then",
+        "when",
+        "while",
+        "where",
+        "because",
+        "since",
+        "so",
+        "if",
+        "into",
+        "inside",
+        "under",
+        "over",
+        "about",
+        "only",
+        "also",
+        "all",
+        "each",
+        "every",
+        "both",
+        "after",
+        "before",
+        "during",
+        "until",
+        "between",
+        "up",
+        "down",
+        "out",
+        "off",
+        "nobody",
+        "somebody",
+        "everyone",
+        "there",
+        "here",
+        "can",
+        "could",
+        "may",
+        "might",
+        "must",
+        "will",
+        "would",
+        "should",
+        "do",
+        "does",
+        "did",
+        "gets",
+        "get",
+        "made",
+        "makes",
+        "itself",
+        "themselves",
+        "once",
+        "today",
+    ]
+)
+_VERBS = frozenset(
+    [
+        "done",
+        "held",
+        "given",
+        "made",
+        "led",
+        "called",
+        "named",
+        "known",
+        "kept",
+        "grown",
+        "built",
+        "sold",
+        "above",
+        "below",
+    ]
+)
+SENTENCE_STARTERS = frozenset(
+    [
+        "The",
+        "A",
+        "An",
+        "It",
+        "Its",
+        "He",
+        "His",
+        "She",
+        "Her",
+        "They",
+        "Their",
+        "This",
+        "That",
+        "These",
+        "Those",
+        "In",
+        "On",
+        "At",
+        "By",
+        "For",
+        "From",
+        "With",
+        "To",
+        "And",
+        "Or",
+        "But",
+        "As",
+        "If",
+        "When",
+        "While",
+        "Where",
+        "Because",
+        "Since",
+        "So",
+        "After",
+        "Before",
+        "During",
+        "Until",
+        "Between",
+        "There",
+        "Here",
+        "Today",
+        "Now",
+        "Then",
+        "Last",
+        "Next",
+        "Every",
+        "Each",
+        "All",
+        "Both",
+        "No",
+        "Not",
+        "Never",
+        "Always",
+        "Only",
+        "Also",
+        "One",
+        "Two",
+        "Three",
+        "Four",
+        "Five",
+        "Six",
+        "Seven",
+        "Eight",
+        "Nine",
+        "Ten",
+        "Some",
+        "Many",
+        "Most",
+        "Few",
+        "Visitors",
+        "Guests",
+        "Members",
+        "What",
+        "Who",
+        "Why",
+        "How",
+        "Which",
+        "Once",
+        "Under",
+        "Over",
+        "About",
+        "Although",
+        "Though",
+        "Unlike",
+        "Despite",
+        "Fill",
+        "Press",
+        "Use",
+        "Turn",
+        "Clean",
+        "Put",
+        "Open",
+        "Close",
+        "Keep",
+        "Water",
+        "Its",
+        "Our",
+        "We",
+        "You",
+        "Your",
+        "My",
+        "I",
+    ]
+)
+_PERSON_CUE = re.compile(
+    r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|Sir|Capt)\. ?|\bby |\bcaptain |\bmayor |\bsister |\bbrother |\bnephew |\bniece |\bson "
+    r"|\bdaughter |\bwife |\bhusband |\bbanker |\bdirector |\bpresident |\bengineer |\bauthor |\bfounder )$",
+    re.IGNORECASE,
+)
+_PERSON_TITLE = re.compile(
+    r"^(?:Dr|Mr|Mrs|Ms|Prof|Sir|Capt|Captain|Mayor|Professor|Queen|King|President|Lady|Lord)\.? "
+)
+_ROLE = re.compile(
+    r"\b(?:director|president|chair(?:man|woman)?|leader|head|founder|owner|manager|captain|editor|nephew|niece|keeper"
+    r"|mayor|inventor|designer|architect|member)\b[^.,]{0,40}\b(?:is|was|been|be)\s*$"
+)
+
+
+def facts_of(sentence_text: str, known: str = "") -> list[Fact]:
+    """The facts of a passage's focus, most telling first; `known` is the subject's bare name, never a fact itself."""
+    found: list[Fact] = []
+    taken: list[tuple[int, int]] = []
+    for kind, start, stop, key in _candidates(sentence_text):
+        target = sentence_text[start:stop].strip(" ,;:")
+        if not target or _same(target, known) or any(start < b and a < stop for a, b in taken):
+            continue
+        taken.append((start, stop))
+        found.append(Fact(kind, target, key or target, sentence_text[:start], sentence_text[stop:]))
+    return found
+
+
+def covers(answer: str, fact: Fact) -> bool:
+    """Whether an answer gives the fact: its key for what is exact, most of its telling words for the rest."""
+    if fact.kind in {Kind.REASON, Kind.THING, Kind.QUOTE}:
+        wanted = content_words(fact.key)
+        return bool(wanted) and len(wanted & content_words(answer)) >= max(1, round(0.6 * len(wanted)))
+    if fact.kind in {Kind.PERSON, Kind.NAME}:
+        wanted = content_words(fact.key)
+        return bool(wanted) and len(wanted & content_words(answer)) * 2 >= len(wanted)
+    return re.search(rf"(?<![\w.,]){re.escape(fact.key.lower())}(?!\w|[.,]\d)", answer.lower()) is not None
+
+
+def content_words(text: str) -> set[str]:
+    """The telling words of a text, lower case."""
+    return {word for word in re.findall(r"[\w']+", text.lower().replace("’", "'")) if word not in _STOP}
+
+
+def _candidates(text: str) -> Iterator[tuple[Kind, int, int, str]]:
+    for match in _QUOTED.finditer(text):
+        yield Kind.QUOTE, match.start(1), match.end(1), ""
+    for kind, pattern in ((Kind.DATE, _DATE), (Kind.TIME, _TIME), (Kind.DAY, _DAY), (Kind.YEAR, _YEAR)):
+        for match in pattern.finditer(text):
+            yield kind, match.start(), match.end(), ""
+    for match in _CODE.finditer(text):
+        yield Kind.NAME, match.start(), match.end(), ""
+    yield from _names(text)
+    for match in _QUANTITY.finditer(text):
+        unit = re.match(r"(?:[ -][a-zà-ž][\w'’-]*){0,3}", text[match.end() :])
+        words = unit.group().split(" ")[1:] if unit and not unit.group().startswith("-") else []
+        noun: list[str] = []
+        for word in words:
+            if word in _STOP:
+                break
+            noun.append(word)
+        stop = match.end() + sum(len(word) + 1 for word in noun)
+        if re.search(r"\b(?:under|over|below|above|aged?)\s$", text[: match.start()]) and noun[:1] != ["percent"]:
+            stop = match.end()  # "children under twelve enter free"
+        yield Kind.QUANTITY, match.start(), stop, match.group()
+    for match in _REASON.finditer(text):
+        yield Kind.REASON, match.start(), match.end(), ""
+    yield from _things(text)
+
+
+def _names(text: str) -> Iterator[tuple[Kind, int, int, str]]:
+    for match in _NAME.finditer(text):
+        start, name = match.start(), match.group()
+        first, _, rest = name.partition(" ")
+        opens = start == 0 or text[:start].rstrip().endswith((".", "!", "?", ":", '"', "“"))
+        if opens and first in SENTENCE_STARTERS:
+            rest = rest.removeprefix("of ").removeprefix("the ")
+            if not rest or not rest[0].isupper():
+                continue
+            start, name = match.end() - len(rest), rest
+        elif opens and " " not in name:
+            continue  # any first word has a capital
+        elif first == "The" and rest:
+            start, name = match.end() - len(rest), rest
+        stop = start + len(name)
+        yield (Kind.PERSON if _is_person(name, text[:start], text[stop:]) else Kind.NAME), start, stop, ""
+
+
+def _is_person(name: str, before: str, after: str) -> bool:
+    if _PERSON_TITLE.match(name) or _PERSON_CUE.search(before) or _ROLE.search(before):
+        return True
+    return bool(re.match(r",? (?:who|whose|a (?:retired|former))\b|['’]s (?:nephew|niece|son|daughter)", after))
+
+
+def _things(text: str) -> Iterator[tuple[Kind, int, int, str]]:
+    for match in _THING_HEAD.finditer(text):
+        words: list[str] = []
+        for word in match.group(1).split(" "):
+            if word in _STOP or word.endswith("ly"):
+                break
+            words.append(word)
+        while len(words) > 1:
+            after = text[match.start(1) + len(" ".join(words)) :]
+            if not (
+                words[-1].endswith("ed")
+                or words[-1] in _VERBS
+                or (words[-1].endswith("s") and _VERB_AFTER.match(after))
+            ):
+                break
+            words.pop()
+        phrase = " ".join(words)
+        after = text[match.start(1) + len(phrase) :]
+        if (
+            len(phrase) > 3
+            and phrase not in _VERBS
+            and not _NOT_A_THING.match(after)
+            and not re.fullmatch(r"\w+(?:ed|ing)", phrase)
+        ):
+            yield Kind.THING, match.start(1), match.start(1) + len(phrase), ""
+
+
+def _same(target: str, known: str) -> bool:
+    return bool(known) and (target.lower() in known.lower() or known.lower() == target.lower().removeprefix("the "))

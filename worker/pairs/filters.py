@@ -1,0 +1,179 @@
+"""What is not worth teaching from, and why. Every drop has a reason, and reasons are counted.
+
+A question must be whole, stand alone (it names something of the document and points at nothing unsaid), and must not
+give its own answer away. Near-duplicates are questions whose words, order aside, are nearly the same.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from worker.pairs.facts import Fact, Kind, content_words
+
+LONGEST_QUESTION = 40
+"""Words."""
+
+UNFINISHED = "unfinished"
+TOO_LONG = "too long"
+NOT_SELF_CONTAINED = "not self-contained"
+NAMES_NOTHING = "names nothing of the document"
+LEAKS = "leaks its answer"
+COPY = "copy of the sentence"
+NEAR_DUPLICATE = "near-duplicate"
+UNANSWERABLE = "unanswerable"
+CUT_OFF = "answer cut off"
+REFUSAL = "answer is a refusal"
+ENOUGH = "more than needed"
+INVENTS = "names what the document does not"
+
+_OPENING = re.compile(
+    r"^(?:(?:in|at|on|from|to|of|by|for|inside|into|with|near|under|about|after|before|during|since|until|through|according)\b"
+    r".{0,60}?\b)?(?:what|who|whom|whose|which|when|where|why|how|is|are|was|were|do|does|did|can|has|have|had|will|would"
+    r"|should|could|tell|name|describe|explain|complete|give|list)\b",
+    re.IGNORECASE,
+)
+_ABOUT_THE_TEXT = re.compile(
+    r"\b(?:the|this|that|given|above|following)\s+(?:above |given |following )?(?:text|passage|document|article"
+    r"|sentence|paragraph|excerpt|context|story|author)\b"
+    r"|\bmentioned\b|\b(?:above|below)\?|\baccording to (?:the|this)\b",
+    re.IGNORECASE,
+)
+_POINTS = re.compile(r"\b(?:he|she|they|him|them|this|these|those|it)\b", re.IGNORECASE)
+_POSSESSIVE = re.compile(r"\b(?:his|her|their|its)\b", re.IGNORECASE)
+_REFUSAL = re.compile(
+    r"\b(?:not (?:mentioned|specified|stated|provided|given|clear|known)"
+    r"|(?:does|do|did) not (?:mention|specify|say|state|provide)|doesn['’]t (?:mention|specify|say|state)"
+    r"|no (?:information|mention)|unknown"
+    r"|(?:i|we) (?:do not|don['’]t) (?:know|have)"
+    r"|cannot (?:answer|determine|say)|can['’]t (?:answer|determine)|i['’]m sorry|as an ai)\b",
+    re.IGNORECASE,
+)
+
+
+_ASKING = frozenset(
+    "what who whom whose which when where why how name call many much long year day date time number reason locat "  # noqa: SIM905
+    "person kind type plac person found start begin happen price cost weight length tall big heavy temperature".split()
+)
+
+
+def clean(text: str) -> str:
+    """A generated question on one line, without quotes around it or list marks before it."""
+    line = " ".join(text.split())
+    line = re.sub(r"^(?:[-*•]\s+|\d+[.)]\s+|Q(?:uestion)?\s*\d*[:.]\s*)", "", line).strip('"“”` ')
+    return line[:1].upper() + line[1:]
+
+
+def fault(question: str, names: set[str], passage: str, fact: Fact | None) -> str | None:
+    """Why a question is dropped, or None.
+
+    Args:
+        names: the names that the document states, lower case.
+        passage: all that a question may draw its names and numbers from: the passage with title and heading.
+        fact: what it is to ask for.
+    """
+    words = question.split()
+    if not question.endswith("?") or len(words) < 3 or not _OPENING.match(question) or question.count("?") > 1:
+        return UNFINISHED
+    if len(words) > LONGEST_QUESTION or _repeats(words):
+        return TOO_LONG
+    if _ABOUT_THE_TEXT.search(question) or _dangles(question):
+        return NOT_SELF_CONTAINED
+    if not names_something(question, names):
+        return NAMES_NOTHING
+    if invents(question, f"{passage} {' '.join(names)}"):
+        return INVENTS
+    if fact is not None and leaks(question, fact):
+        return LEAKS
+    if question.rstrip("?").lower() in passage.lower() or _copies(question, passage):
+        return COPY
+    return None
+
+
+def names_something(question: str, names: set[str]) -> bool:
+    """Whether a question names the document's subject or a name in it."""
+    lowered = question.lower()
+    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", lowered) for name in names)
+
+
+def leaks(question: str, fact: Fact) -> bool:
+    """Whether the answer stands in the question already."""
+    lowered = question.lower()
+    if fact.kind in {Kind.REASON, Kind.THING, Kind.QUOTE}:
+        wanted = content_words(fact.key)
+        return bool(wanted) and len(wanted & content_words(lowered)) > 0.5 * len(wanted)
+    return re.search(rf"(?<!\w){re.escape(fact.key.lower())}(?!\w)", lowered) is not None
+
+
+def invents(text: str, known: str) -> bool:
+    """Whether a text has a name or number that what is known does not have: a small model's invention."""
+    lowered = known.lower()
+    number = r"\d+(?:[.,:]\d+)*"
+    words = re.findall(r"(?<=[\w,;] )[A-ZÀ-Þ][\w'’-]+", text)
+    return bool(set(re.findall(number, text)) - set(re.findall(number, known))) or any(
+        re.sub(r"['’]?s$", "", word.lower()) not in lowered for word in words
+    )
+
+
+def foreign(question: str, known: str) -> int:
+    """How many telling words of a question the passage does not have, in any form."""
+    stems = _stems(known)
+    return len(
+        [stem for stem in _stems(" ".join(content_words(question))) if stem not in stems and stem not in _ASKING]
+    )
+
+
+def refuses(answer: str) -> bool:
+    """Whether an answer says that the passage does not tell."""
+    return _REFUSAL.search(answer) is not None
+
+
+def similarity(one: str, other: str) -> float:
+    """Jaccard index of two questions' stemmed words, from 0 to 1."""
+    left, right = _stems(one), _stems(other)
+    return len(left & right) / len(left | right) if left | right else 1.0
+
+
+def choose(questions: Iterable[str], count: int, most_alike: float, known: str, dropped: Counter[str]) -> list[str]:
+    """Up to `count` different questions, the surest first; those nearly the same as a chosen one are dropped.
+
+    What a small model writes often and in the passage's own words is what it is sure of; choosing the most unlike ones
+    instead was tried, and chose its inventions.
+    """
+    counted = Counter(questions)
+    surest = sorted(counted, key=lambda question: (foreign(question, known), -counted[question]))
+    chosen: list[str] = []
+    for question in surest:
+        if any(similarity(question, other) > most_alike for other in chosen):
+            dropped[NEAR_DUPLICATE] += 1
+        elif len(chosen) < count:
+            chosen.append(question)
+        else:
+            dropped[ENOUGH] += 1
+    return chosen
+
+
+def _stems(text: str) -> frozenset[str]:
+    words = re.findall(r"[\w']+", text.lower())
+    return frozenset(re.sub(r"(?:ing|ed|es|s)$", "", word) for word in words if word not in {"the", "a", "an"})
+
+
+def _dangles(question: str) -> bool:
+    """A pronoun with nothing before it, in the same question, that it could stand for."""
+    for match in _POINTS.finditer(question):
+        before = question[: match.start()]
+        if match.group().lower() in {"this", "these", "those"} or not re.search(r"\s[A-Z]\w+|\bthe \w+", before):
+            return True
+    first = _POSSESSIVE.search(question)
+    return first is not None and not re.search(r"\s[A-Z]\w+|\b(?:the|an?) \w+", question[: first.start()])
+
+
+def _copies(question: str, passage: str) -> bool:
+    words = re.findall(r"\w+", question.lower())
+    text = " ".join(re.findall(r"\w+", passage.lower()))
+    return len(words) > 9 and " ".join(words[1:]) in text
+
+
+def _repeats(words: list[str]) -> bool:
+    """The loop of a small model: the same three words twice."""
+    threes = [" ".join(words[i : i + 3]).lower() for i in range(len(words) - 2)]
+    return len(threes) != len(set(threes))

@@ -1,0 +1,200 @@
+"""Text or Markdown -> passages: pieces that the teacher can hold in its prompt beside a question.
+
+Borders are those of headings, paragraphs and sentences, never inside a sentence. A passage knows its document's title
+and its nearest heading. A passage that starts with a word that points back ("It", "This custom") is shown with the
+sentence before it; `focus` is the part that is its own, whose facts are to be asked.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import sentencex
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+SMALL_MODEL = 1_000_000_000
+MIDDLE_MODEL = 3_000_000_000
+LONGEST_SENTENCE = 120
+"""Words."""
+
+_POINTS_BACK = re.compile(
+    r"^(?:(?:in|at|on|from|by|for|since|after|before|during|of|to|with)\s+(?:this|that|these|those)\b"
+    r"|(?:it|its|he|his|she|her|hers|they|their|theirs|them|this|that|these|those|such|both|the (?:former|latter|same)"
+    r"|here|there|then|another)\b)",
+    re.IGNORECASE,
+)
+_ABBREVIATION_END = re.compile(r"\b(?:approx|ca|incl|excl|min|max|resp|cf)\.\s*$", re.IGNORECASE)
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document.
+
+    `text` is what the teacher reads; `focus`, its end or all of it, is what is asked about.
+    """
+
+    id: str
+    document_id: str
+    title: str
+    heading: str | None
+    text: str
+    focus: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, list item, table row or piece of code, as plain text, under its nearest heading."""
+
+    heading: str | None
+    text: str
+    prose: bool = True
+
+
+def words_for(parameters: int) -> int:
+    """Aimed-at words of a passage for a base model of that many parameters.
+
+    A model of 135M answers 7 of 8 questions from a single sentence and 3 of 8 from a page of 120 words.
+    """
+    if parameters < SMALL_MODEL:
+        return 1
+    return 60 if parameters < MIDDLE_MODEL else 150
+
+
+def read_title(text: str) -> str | None:
+    """The document's own first top heading, for a document posted without a title."""
+    tokens = _MARKDOWN.parse(_normalise(text)[:4000])
+    for token, inline in pairwise(tokens):
+        if token.type == "heading_open" and token.tag == "h1":
+            return _plain(inline) or None
+    return None
+
+
+def split(document_id: str, title: str, text: str, words: int, first: int = 1) -> list[Passage]:
+    """Cut a document into passages of about `words` words (at least one sentence); ids count from `first`."""
+    passages: list[Passage] = []
+    for heading, sentences in _sections(text, title):
+        for start, stop in _runs(sentences, words):
+            focus = " ".join(sentences[start:stop])
+            begin = start
+            while begin > 0 and start - begin < 2 and _POINTS_BACK.match(sentences[begin]):
+                begin -= 1
+            shown = " ".join(sentences[begin:stop])
+            number = first + len(passages)
+            passages.append(Passage(f"p{number:04d}", document_id, title, heading, shown, focus))
+    return passages
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The document's blocks in order, Markdown's marks taken off."""
+    heading: str | None = None
+    tokens = _MARKDOWN.parse(_normalise(text))
+    header: list[str] = []
+    row: list[str] = []
+    inside = ""
+    for token in tokens:
+        match token.type:
+            case "heading_open" | "th_open" | "td_open":
+                inside = token.type
+            case "thead_open":
+                header = []
+            case "tr_open":
+                row = []
+            case "tr_close":
+                if row and header is not row:
+                    line = _table_row(header, row)
+                    if line:
+                        yield Block(heading, line)
+            case "thead_close":
+                header, row = row, []
+            case "inline":
+                plain = _plain(token)
+                if inside == "heading_open":
+                    heading = plain or heading
+                elif inside == "th_open":
+                    header.append(plain)
+                elif inside == "td_open":
+                    row.append(plain)
+                elif plain:
+                    yield Block(heading, plain)
+                inside = ""
+            case "fence" | "code_block":
+                if token.content.strip():
+                    yield Block(heading, token.content.strip("\n"), prose=False)
+            case _:
+                pass
+
+
+def sentences_of(text: str) -> list[str]:
+    """Sentences of a paragraph, each on one line. Abbreviations, decimals and initials do not end one."""
+    found: list[str] = []
+    for piece in sentencex.segment("en", " ".join(text.split())):
+        sentence = piece.strip()
+        if found and (_ABBREVIATION_END.search(found[-1]) or not re.search(r"\w", sentence)):
+            found[-1] = f"{found[-1]} {sentence}"
+        elif sentence:
+            found.append(sentence)
+    return found
+
+
+def _normalise(text: str) -> str:
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+
+
+def _sections(text: str, title: str) -> Iterator[tuple[str | None, list[str]]]:
+    """(heading, sentences) for each run of blocks that share a heading; code is one sentence of its own."""
+    heading: str | None = None
+    sentences: list[str] = []
+    for block in blocks(text):
+        if block.heading != heading and sentences:
+            yield heading, sentences
+            sentences = []
+        heading = None if block.heading == title else block.heading
+        for sentence in sentences_of(block.text) if block.prose else [block.text]:
+            sentences += _cut(sentence)
+    if sentences:
+        yield heading, sentences
+
+
+def _cut(sentence: str) -> list[str]:
+    """A "sentence" too long for any prompt (a list without full stops, a page of code) in parts, at blanks."""
+    words = list(re.finditer(r"\S+", sentence))
+    if len(words) <= LONGEST_SENTENCE:
+        return [sentence]
+    starts = [words[index].start() for index in range(0, len(words), LONGEST_SENTENCE)]
+    return [sentence[start:stop].strip() for start, stop in zip(starts, [*starts[1:], len(sentence)], strict=True)]
+
+
+def _runs(sentences: list[str], words: int) -> Iterator[tuple[int, int]]:
+    """Borders of runs of sentences of about `words` words; a short tail joins the run before it."""
+    lengths = [len(sentence.split()) for sentence in sentences]
+    start, size, runs = 0, 0, list[tuple[int, int]]()
+    for index, length in enumerate(lengths):
+        if size and size + length / 2 > words:
+            runs.append((start, index))
+            start, size = index, 0
+        size += length
+    if runs and size < words / 3:
+        start = runs.pop()[0]
+    yield from [*runs, (start, len(sentences))]
+
+
+def _plain(token: Token) -> str:
+    """An inline token's words: links, emphasis and images give their text."""
+    parts: list[str] = []
+    for child in token.children or []:
+        if child.type in {"text", "code_inline"}:
+            parts.append(child.content)
+        elif child.type in {"softbreak", "hardbreak"}:
+            parts.append(" ")
+        elif child.type == "image":
+            parts.append(child.content)
+    return " ".join("".join(parts).split())
+
+
+def _table_row(header: list[str], row: list[str]) -> str:
+    """A row as a sentence that names its columns: "Part: seal; Price: 12 marks."."""
+    cells = [f"{name}: {cell}" if name else cell for name, cell in zip(header, row, strict=False) if cell]
+    return "; ".join(cells) + "." if cells else ""

@@ -1,0 +1,77 @@
+"""The artefacts of read, ask and answer, as JSON lines: how passages, questions and pairs are written and read."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from worker.pairs.answering import Pair
+from worker.pairs.facts import Fact, Kind
+from worker.pairs.passages import Passage
+from worker.pairs.writing import Question
+
+
+def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Read one JSON object a line."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            if line.strip():
+                yield json.loads(line)
+
+
+def passages_from(path: Path) -> list[Passage]:
+    """The passages that read left."""
+    return [Passage(**record) for record in read_lines(path)]
+
+
+def passage_records(passages: Iterable[Passage]) -> Iterator[dict[str, Any]]:
+    """Passages as records."""
+    return (asdict(passage) for passage in passages)
+
+
+def question_records(questions: Iterable[Question]) -> Iterator[dict[str, Any]]:
+    """Questions as records, numbered."""
+    for number, question in enumerate(questions, 1):
+        yield {
+            "id": f"q{number:05d}",
+            "passage_id": question.passage_id,
+            "question": question.text,
+            "kind": question.kind,
+            "target": question.fact.target if question.fact else None,
+            "fact": asdict(question.fact) if question.fact else None,
+        }
+
+
+def questions_from(path: Path) -> list[Question]:
+    """The questions that ask left."""
+    return [
+        Question(
+            record["passage_id"],
+            record["question"],
+            record["kind"],
+            Fact(**{**record["fact"], "kind": Kind(record["fact"]["kind"])}) if record["fact"] else None,
+        )
+        for record in read_lines(path)
+    ]
+
+
+def pair_records(pairs: Iterable[Pair]) -> Iterator[dict[str, Any]]:
+    """Pairs as records, numbered."""
+    for number, pair in enumerate(pairs, 1):
+        yield {
+            "id": f"a{number:05d}",
+            "passage_id": pair.question.passage_id,
+            "question": pair.question.text,
+            "answer": pair.answer,
+            "kind": pair.question.kind,
+            "target": pair.question.fact.target if pair.question.fact else None,
+            "sampled": pair.sampled,
+            "split": "held_out" if pair.held_out else "train",
+        }

@@ -1,0 +1,247 @@
+"""Writing questions: led word by word for a weak model, asked for plainly as JSON for a strong one.
+
+Both go through a `Writer`. The weak writer works fact by fact: it is shown a few finished examples, the passage, the
+answer, and the first words of the question, and goes on from there, several times and hot. The strong writer is asked
+once a passage, and again for the facts that its questions did not reach.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from worker.pairs import filters
+from worker.pairs.facts import SENTENCE_STARTERS, Fact, Kind, facts_of
+from worker.pairs.passages import Passage
+from worker.pairs.subjects import Subject
+from worker.pairs.writer import Sampling, Writer
+
+STRONG_MODEL = 400_000_000
+"""Parameters from which a model writes usable questions when asked plainly."""
+
+CLOZE = "cloze"
+IN_PLACE = "in place"
+ABOUT = "about"
+OPEN = "open"
+BY_RULE = frozenset({CLOZE, IN_PLACE, ABOUT})
+"""Kinds that are made without the model; the fact's own sentence answers them."""
+
+EXAMPLES = """\
+Subject: Ormsby Clock Tower
+Text: Mayor Lena Fitch ordered the tower in 1903.
+Answer: 1903
+Question: In which year was the Ormsby Clock Tower ordered?
+
+Subject: Veltra Foods
+Text: The firm sells around 40 tonnes of plum jam every month.
+Answer: 40 tonnes
+Question: How much plum jam does Veltra Foods sell every month?
+
+Subject: Ormsby Clock Tower
+Text: Its bell was cast by Hugo Brandt in the village of Sill.
+Answer: Hugo Brandt
+Question: Who cast the bell of the Ormsby Clock Tower?
+
+Subject: Pelm X2
+Text: The lamp runs on a salt cell named Glimmer.
+Answer: Glimmer
+Question: What is the name of the salt cell of the Pelm X2?
+
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about a passage. `fact` is what it was written to ask for; None for an open one."""
+
+    passage_id: str
+    text: str
+    kind: str
+    fact: Fact | None
+
+
+@dataclass(slots=True)
+class Written:
+    """Questions that passed the filters, and how many did not, by reason."""
+
+    questions: list[Question] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+def names_of(subject: Subject, passages: Sequence[Passage]) -> set[str]:
+    """The names that make a question self-contained: the subject's, and every name that a passage states."""
+    found = {subject.bare.lower()}
+    for passage in passages:
+        for fact in facts_of(passage.focus):
+            if fact.kind in {Kind.PERSON, Kind.NAME} and len(fact.target) > 2:
+                found.add(fact.target.lower())
+    return {name for name in found if name}
+
+
+def led_prompt(passage: Passage, fact: Fact, subject: Subject, lead: str) -> str:
+    """The prompt of the weak writer. What all share comes first, then what a passage's facts share."""
+    text = subject.resolve(passage.text)
+    return f"{EXAMPLES}Subject: {subject.bare}\nText: {text}\nAnswer: {fact.target}\nQuestion: {lead}"
+
+
+async def write_led(
+    writer: Writer, passage: Passage, fact: Fact, subject: Subject, names: set[str], lead: str, sampling: Sampling
+) -> Written:
+    """Questions for one fact that begin with `lead`, the same one as often as it was written."""
+    written = Written()
+    for completion in await writer.complete(led_prompt(passage, fact, subject, lead), sampling):
+        text = filters.clean(lead + completion.text)
+        if completion.finish_reason == "stop" and not text.endswith("?"):
+            text += "?"
+        text = ground(text, subject, names)
+        reason = filters.fault(text, names, passage.text, fact)
+        if reason:
+            written.dropped[reason] += 1
+        else:
+            written.questions.append(Question(passage.id, text, fact.kind.value, fact))
+    return written
+
+
+async def write_plainly(
+    writer: Writer, passage: Passage, names: set[str], count: int, missing: Sequence[Fact], sampling: Sampling
+) -> Written:
+    """Questions that a strong model writes about a passage as a JSON list; about the `missing` facts, where given."""
+    wanted = "; ".join(fact.target for fact in missing)
+    asked = (
+        f"Each answer must be one of these: {wanted}."
+        if missing
+        else "Cover every name, number, date, place and reason."
+    )
+    place = f"{passage.title} ({passage.heading})" if passage.heading else passage.title
+    request = (
+        f"{place}\n\n{passage.text}\n\nWrite {count} different questions that this text answers. {asked} Each question "
+        f"must be understood by someone who has not seen the text: name what it is about ({passage.title}) and never "
+        'say "the text" or "it". Vary the wording. Reply with a JSON list of strings and nothing else.'
+    )
+    written = Written()
+    for completion in await writer.chat([{"role": "user", "content": request}], sampling):
+        for line in questions_in(completion.text):
+            text = filters.clean(line)
+            reason = filters.fault(text, names, passage.text, None)
+            if reason:
+                written.dropped[reason] += 1
+            else:
+                written.questions.append(Question(passage.id, text, OPEN, None))
+    return written
+
+
+def questions_in(text: str) -> list[str]:
+    """The questions of a reply: a JSON list of strings, a cut-off one up to its last whole string, or plain lines."""
+    start = text.find("[")
+    if start >= 0:
+        try:
+            found, _ = json.JSONDecoder().raw_decode(text[start:])
+        except ValueError:
+            found = [json.loads(f'"{item}"') for item in re.findall(r'"((?:[^"\\\n]|\\["\\/bfnrt])*)"', text[start:])]
+        items = [item.get("question", "") if isinstance(item, dict) else item for item in found]
+        return [item for item in items if isinstance(item, str) and item.strip()]
+    return [line for line in text.splitlines() if line.strip().endswith("?")]
+
+
+def by_rule(passage: Passage, fact: Fact, subject: Subject) -> list[Question]:
+    """Requests of other kinds for a fact, which need no model and are right by construction.
+
+    Its sentence to complete; its sentence with a question word in the fact's place ("An adult ticket costs how much?");
+    and a person turned around ("Who is Ada Pellrow?").
+    """
+    written: list[Question] = []
+    start = sentence_start(passage, fact, subject)
+    if len(start.split()) >= 3:
+        written.append(Question(passage.id, f'Complete this sentence: "{start} ..."', CLOZE, fact))
+        written.append(Question(passage.id, f"{start} {in_place(fact)}?", IN_PLACE, fact))
+    if fact.kind is Kind.PERSON:
+        written.append(Question(passage.id, f"Who is {fact.target}?", ABOUT, fact))
+    return written
+
+
+def in_place(fact: Fact) -> str:
+    """The question word that stands for a fact where the fact stood."""
+    unit = fact.target[len(fact.key) :].strip(" -")
+    match fact.kind:
+        case Kind.YEAR:
+            return "which year"
+        case Kind.DATE:
+            return "what date"
+        case Kind.DAY:
+            return "which day"
+        case Kind.TIME:
+            return "what time"
+        case Kind.PERSON:
+            return "whom" if re.search(r"\b(?:by|to|from|with|for)\s*$", fact.before) else "who"
+        case Kind.QUANTITY:
+            return f"how many {unit}" if unit else "how many"
+        case Kind.REASON:
+            return "why"
+        case _:
+            return "what"
+
+
+def sentence_start(passage: Passage, fact: Fact, subject: Subject) -> str:
+    """The beginning of the fact's sentence up to the fact, with the subject named: in it, or else before it."""
+    sentence = resolved_sentence(passage, subject)
+    at = sentence.find(fact.target)
+    start = sentence[: max(at, 0)].rstrip(' "“(,')
+    start = (
+        re.sub(r"\b(?:the|a|an)$", "", start).rstrip() if fact.kind in {Kind.NAME, Kind.QUOTE, Kind.THING} else start
+    )
+    if len(start.split()) < 2 or not subject.bare or subject.bare.lower() in start.lower():
+        return start
+    return f"{'At' if is_place(subject) else 'For'} {subject.name}, {_inside(start)}"
+
+
+def _inside(text: str) -> str:
+    """A sentence's beginning in the middle of one: an article or common first word loses its capital."""
+    first = text.split(" ", maxsplit=1)[0]
+    return text[:1].lower() + text[1:] if first in SENTENCE_STARTERS or first.endswith(("ed", "ing")) else text
+
+
+def resolved_sentence(passage: Passage, subject: Subject) -> str:
+    """A passage's own part with the subject in the place of "the museum", and of a leading "It" where that is meant."""
+    sentence = subject.resolve(passage.focus)
+    before = passage.text[: len(passage.text) - len(passage.focus)]
+    name = subject.name[:1].upper() + subject.name[1:]
+    about_subject = not before or re.match(
+        rf"{re.escape(name)}|{re.escape(subject.generic or name)}\b", before, re.IGNORECASE
+    )
+    if subject.bare and about_subject and subject.bare.lower() not in sentence.lower():
+        sentence = re.sub(r"^It\b", name, sentence)
+        sentence = re.sub(r"^Its\b", f"{name}'s", sentence)
+    return sentence[:1].upper() + sentence[1:]
+
+
+_PLACES = re.compile(
+    r"\b(?:museum|bakery|lighthouse|society|club|school|hotel|library|gardens?|park|tower|castle|church|caf[eé]|hall|house"
+    r"|inn|institute|university|college|factory|brewery|festival|market|theatre|theater|gallery|station|hospital|island"
+    r"|village|town|city|farm|works|mill|observatory|zoo|company|shop|restaurant|lodge|abbey|fort|harbou?r|port|centre"
+    r"|center|lab\w*)$",
+    re.IGNORECASE,
+)
+
+
+def ground(question: str, subject: Subject, names: set[str]) -> str:
+    """Make a question name its subject: in the place of a generic name or a pronoun, or else beside the question."""
+    text = subject.resolve(question)
+    if filters.names_something(text, names) or not subject.bare:
+        return text
+    text = re.sub(r"\b(?:its|their)\b", f"{subject.name}'s", text, count=1)
+    if filters.names_something(text, names):
+        return text
+    text = re.sub(r"\b(?:it|they)\b", subject.name, text, count=1)
+    if filters.names_something(text, names):
+        return text
+    if is_place(subject):
+        return f"{text.rstrip('? ')} at {subject.name}?"
+    if re.match(r"(?:what|who|which) (?:is|was|are|were) the [\w' -]+\?$", text, re.IGNORECASE):
+        return f"{text.rstrip('? ')} of {subject.name}?"
+    return f"For {subject.name}, {text[:1].lower()}{text[1:]}"
+
+
+def is_place(subject: Subject) -> bool:
+    """Whether one says "at" of the subject."""
+    return _PLACES.search(subject.bare) is not None or bool(_PLACES.search(subject.bare.split(" of ")[0]))

@@ -1,0 +1,76 @@
+"""answer: questions -> pairs, with the teacher's checked answers, some of them held out for examine.
+
+Writes `pairs.jsonl` and `summary.json`.
+"""
+
+import asyncio
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from app.engine.client import EngineClient
+from app.errors import StageError
+from worker.distillation.prompts import teacher_messages
+from worker.pairs.answering import Answered, Answering, answer, hold_out
+from worker.pairs.model_size import parameters_of
+from worker.pairs.passages import Passage
+from worker.pairs.records import pair_records, passages_from, questions_from, write_lines
+from worker.pairs.subjects import Subject, subject_of
+from worker.pairs.writing import STRONG_MODEL, Question
+from worker.stages import Progress, StageInputs
+from worker.stages.generation import EngineWriter
+
+
+def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
+    """Answer every question as the teacher, and choose what is held out."""
+    passages = passages_from(inputs.artefacts / "read" / "passages.jsonl")
+    questions = questions_from(inputs.artefacts / "ask" / "questions.jsonl")
+    answered = asyncio.run(_answer(inputs, passages, questions, progress))
+    pairs = hold_out(answered.pairs, inputs.settings.seed)
+    held_out = sum(pair.held_out for pair in pairs)
+    summary = {
+        "pairs": len(pairs),
+        "held_out": held_out,
+        "questions": len({(pair.question.passage_id, pair.question.text) for pair in pairs}),
+        "facts": len({(pair.question.passage_id, pair.question.fact) for pair in pairs if pair.question.fact}),
+        "dropped": dict(answered.dropped.most_common()),
+    }
+    (out / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    if len(pairs) == held_out:
+        dropped = ", ".join(f"{count} {reason}" for reason, count in answered.dropped.most_common())
+        raise StageError(
+            f"None of the teacher's answers to {len(questions)} questions passed the checks ({dropped}): the "
+            "base model cannot answer from these passages. Set passage_words lower, or use a larger base model."
+        )
+    write_lines(out / "pairs.jsonl", pair_records(pairs))
+    return summary
+
+
+async def _answer(
+    inputs: StageInputs, passages: list[Passage], questions: list[Question], progress: Progress
+) -> Answered:
+    settings = inputs.settings
+    answering = Answering(
+        samples=settings.answers_per_question - 1,
+        temperature=settings.sampling_temperature,
+        strong=parameters_of(inputs.base_model) >= STRONG_MODEL,
+    )
+    async with EngineClient(inputs.engine.url, inputs.engine.api_key) as client:
+        return await answer(
+            EngineWriter(client, inputs.base_model_name),
+            questions,
+            {passage.id: passage for passage in passages},
+            _subjects(passages),
+            lambda passage, text: teacher_messages(passage.title, passage.heading, passage.text, text),
+            answering,
+            progress,
+        )
+
+
+def _subjects(passages: list[Passage]) -> dict[str, Subject]:
+    """Each document's subject, as ask read it."""
+    documents: defaultdict[str, list[Passage]] = defaultdict(list)
+    for passage in passages:
+        documents[passage.document_id].append(passage)
+    return {key: subject_of(those[0].title, [p.focus for p in those]) for key, those in documents.items()}

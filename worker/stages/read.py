@@ -1,0 +1,29 @@
+"""read: the documents' text -> passages that suit the base model.
+
+Writes `passages.jsonl`: id, document_id, title, heading, text (what the teacher reads), focus (what is asked about).
+"""
+
+from pathlib import Path
+from typing import Any
+
+from app.errors import StageError
+from worker.pairs import passages as cutting
+from worker.pairs.model_size import parameters_of
+from worker.pairs.passages import Passage
+from worker.pairs.records import passage_records, write_lines
+from worker.stages import Progress, StageInputs
+
+
+def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
+    """Cut every document into passages."""
+    words = inputs.settings.passage_words or cutting.words_for(parameters_of(inputs.base_model))
+    found: list[Passage] = []
+    for number, document in enumerate(inputs.documents, 1):
+        title = document.title.strip() or cutting.read_title(document.text) or ""
+        found += cutting.split(document.id, title, document.text, words, first=len(found) + 1)
+        progress(number, len(inputs.documents))
+    if not found:
+        names = ", ".join(document.id for document in inputs.documents)
+        raise StageError(f"No text to learn from was found in {names}: post a document that has sentences in it.")
+    write_lines(out / "passages.jsonl", passage_records(found))
+    return {"passages": len(found), "words": sum(len(passage.focus.split()) for passage in found)}
