@@ -39,14 +39,13 @@ class _ForwardKL(torch.autograd.Function):
         gradient_ND = torch.empty_like(student_ND)
         for start in range(0, len(student_ND), CHUNK):
             part = slice(start, start + CHUNK)
-            student = _log_probabilities(student_ND[part], head_VD, temperature)
-            teacher = _log_probabilities(teacher_ND[part], head_VD, temperature)
-            p_teacher = teacher.exp()
-            # What the teacher rules out adds nothing, whatever the student thinks of it: 0 times -inf is not 0.
-            terms = torch.where(p_teacher > 0, p_teacher * (teacher - student), 0.0)
-            value_N[part] = terms.sum(-1) * temperature**2
+            student, student_sum = _logits(student_ND[part], head_VD, temperature)
+            teacher, teacher_sum = _logits(teacher_ND[part], head_VD, temperature)
+            p_teacher = (teacher - teacher_sum).exp_()
+            expected = (teacher.sub_(student).mul_(p_teacher)).sum(-1, keepdim=True)
+            value_N[part] = (expected - teacher_sum + student_sum)[:, 0] * temperature**2
             # d/d logits of T^2 KL is T (q - p): the softmax at T gives 1/T of it back.
-            difference = student.exp_().sub_(p_teacher).mul_(temperature)
+            difference = student.sub_(student_sum).exp_().sub_(p_teacher).mul_(temperature)
             gradient_ND[part] = (difference.to(head_VD.dtype) @ head_VD).to(gradient_ND.dtype)
         ctx.save_for_backward(gradient_ND)
         return value_N
@@ -57,6 +56,9 @@ class _ForwardKL(torch.autograd.Function):
         return gradient_ND * outer[0].to(gradient_ND.dtype).unsqueeze(-1), None, None, None
 
 
-def _log_probabilities(hidden_ND: Tensor, head_VD: Tensor, temperature: float) -> Tensor:
+def _logits(hidden_ND: Tensor, head_VD: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Logits at the temperature, in float32, and the logarithm of the sum of their exponentials: (N, V), (N, 1)."""
     logits_NV = (hidden_ND.to(head_VD.dtype) @ head_VD.T).float()
-    return torch.log_softmax(logits_NV / temperature, dim=-1)
+    if temperature != 1:
+        logits_NV = logits_NV / temperature
+    return logits_NV, logits_NV.logsumexp(-1, keepdim=True)

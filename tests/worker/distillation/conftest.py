@@ -1,0 +1,30 @@
+"""A student on a tiny base model with random weights: real code paths, in fractions of a second."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.tiny import make_base
+from worker.distillation.student import Student, new_student
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """A tiny model is faster on one thread: several mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_base(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture
+def student(tiny_model: Path) -> Student:
+    """A student in float32 on the CPU with a fresh adapter."""
+    return new_student(tiny_model, rank=4, seed=0, device=torch.device("cpu"), dtype=torch.float32)

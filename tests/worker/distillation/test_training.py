@@ -1,0 +1,160 @@
+"""The training: only the adapter changes, it learns, it is repeatable, and it goes on where it was killed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from worker.distillation import drift, retention, teacher, training
+from worker.distillation.packing import pack
+from worker.distillation.prompts import teacher_messages
+from worker.distillation.retention import Kept
+from worker.distillation.student import Student, load_student, new_student
+from worker.distillation.training import Lesson, Plan, TrainingFailed, rate_at, train
+
+PAIRS = [("Who?", "Ada."), ("When?", "In 1962."), ("Where?", "Here."), ("Why?", "So."), ("How many?", "460.")]
+PLAN = Plan(
+    learning_rate=5e-3, epochs=8, batch_size=2, temperature=1.0, retention_weight=0.5, retention_batch=1, seed=3
+)
+
+
+def fresh(tiny_model: Path, seed: int = 0) -> Student:
+    return new_student(tiny_model, rank=4, seed=seed, device=torch.device("cpu"), dtype=torch.float32)
+
+
+def lessons_of(student: Student) -> list[Lesson]:
+    exchanges = [
+        student.renderer.exchange(teacher_messages("The museum", None, "Ada opened it in 1962.", question), answer)
+        for question, answer in PAIRS
+    ]
+    found = teacher.targets(student, exchanges)
+    return [
+        Lesson(question, exchange.answer, target)
+        for (question, _), exchange, target in zip(PAIRS, exchanges, found, strict=True)
+    ]
+
+
+def kept_of(student: Student) -> list[Kept]:
+    return retention.keep(student, ["Hello.", "What is 2 plus 2?"])
+
+
+def trained(tiny_model: Path, folder: Path, plan: Plan = PLAN, checkpoint: Path | None = None) -> bytes:
+    student = fresh(tiny_model)
+    train(student, lessons_of(student), kept_of(student), plan, checkpoint)
+    student.save(folder)
+    return (folder / "adapter_model.safetensors").read_bytes()
+
+
+def test_a_fresh_adapter_diverges_from_nothing(student: Student) -> None:
+    moved = drift.measure(student, kept_of(student))
+    assert moved.nats == pytest.approx(0, abs=1e-6)
+    assert moved.same_first_choice == 1
+
+
+def test_only_the_adapter_gets_gradients_and_changes(student: Student) -> None:
+    before = {name: weight.clone() for name, weight in student.model.named_parameters()}
+    train(student, lessons_of(student), kept_of(student), PLAN)
+    for name, weight in student.model.named_parameters():
+        is_adapter = "lora_" in name
+        assert weight.requires_grad == is_adapter
+        assert (weight.grad is not None) == is_adapter
+        assert torch.equal(weight, before[name]) != is_adapter, name
+    assert {name.split(".")[-4] for name in student.trained_parameters()} >= {
+        "q_proj",
+        "o_proj",
+        "up_proj",
+        "down_proj",
+    }
+
+
+def test_the_student_learns_what_the_teacher_knows(student: Student) -> None:
+    history = train(student, lessons_of(student), kept_of(student), PLAN)
+    steps = [step for step, _, _ in history.losses]
+    assert steps == list(range(1, 25))
+    first, last = (sum(distil for _, distil, _ in part) for part in (history.losses[:3], history.losses[-3:]))
+    assert last < 0.5 * first
+
+
+def test_the_retention_term_holds_the_model_where_it_was(tiny_model: Path) -> None:
+    moved = []
+    for weight in (0.0, 4.0):
+        student = fresh(tiny_model)
+        plan = replace(PLAN, retention_weight=weight, retention_batch=2)
+        train(student, lessons_of(student), kept_of(student), plan)
+        moved.append(drift.measure(student, kept_of(student)).nats)
+    assert moved[1] < 0.5 * moved[0]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tiny_model: Path, tmp_path: Path) -> None:
+    first, second = trained(tiny_model, tmp_path / "a"), trained(tiny_model, tmp_path / "b")
+    other = trained(tiny_model, tmp_path / "c", replace(PLAN, seed=4))
+    assert first == second
+    assert first != other
+
+
+def test_a_killed_training_ends_with_the_adapter_it_would_have_ended_with(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_STEPS", 5)
+    whole = trained(tiny_model, tmp_path / "whole")
+    checkpoint = tmp_path / "scratch" / "training.safetensors"
+    student = fresh(tiny_model)
+
+    def die(done: int, _: int) -> None:
+        if done == 13:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(student, lessons_of(student), kept_of(student), PLAN, checkpoint, die)
+    again = fresh(tiny_model, seed=9)  # its weights come from the checkpoint, not from its seed
+    told: list[int] = []
+    history = train(again, lessons_of(again), kept_of(again), PLAN, checkpoint, lambda done, _: told.append(done))
+    assert told[0] == 11
+    assert len(history.losses) == 24
+    again.save(tmp_path / "again")
+    assert (tmp_path / "again" / "adapter_model.safetensors").read_bytes() == whole
+
+
+def test_another_runs_checkpoint_is_not_taken_up(tiny_model: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "training.safetensors"
+    trained(tiny_model, tmp_path / "a", replace(PLAN, name="one", epochs=16), checkpoint)
+    assert checkpoint.is_file()
+    whole = trained(tiny_model, tmp_path / "b", replace(PLAN, name="two"))
+    assert trained(tiny_model, tmp_path / "c", replace(PLAN, name="two"), checkpoint) == whole
+
+
+def test_a_saved_adapter_is_read_by_peft_and_gives_the_same_states(tiny_model: Path, tmp_path: Path) -> None:
+    student = fresh(tiny_model)
+    train(student, lessons_of(student), [], PLAN)
+    student.save(tmp_path / "adapter")
+    assert {file.name for file in (tmp_path / "adapter").iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+    base = AutoModelForCausalLM.from_pretrained(tiny_model)
+    plain = PeftModel.from_pretrained(base, str(tmp_path / "adapter")).eval()
+    exchange = student.renderer.exchange([{"role": "user", "content": "Who?"}], "Ada.")
+    with torch.no_grad():
+        ours = student.hidden(pack([exchange])) @ student.head_VD.T
+        theirs = plain(torch.tensor([exchange.inputs])).logits[0, len(exchange.prompt) - 1 :]
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    again = load_student(tiny_model, tmp_path / "adapter", torch.device("cpu"), torch.float32)
+    with torch.no_grad():
+        torch.testing.assert_close(again.hidden(pack([exchange])) @ again.head_VD.T, ours)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_the_way_out(student: Student) -> None:
+    lessons = lessons_of(student)
+    lessons[0].target.fill_(float("nan"))
+    with pytest.raises(TrainingFailed, match="learning_rate"):
+        train(student, lessons, [], PLAN)
+
+
+def test_the_rate_rises_then_falls() -> None:
+    rates = [rate_at(step, 100) for step in range(100)]
+    assert rates[0] < rates[3] < rates[5] == 1
+    assert rates[6:] == sorted(rates[6:], reverse=True)
+    assert rates[-1] == pytest.approx(training.FINAL_RATE, abs=0.01)

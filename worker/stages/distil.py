@@ -1,0 +1,125 @@
+"""The distil stage: pairs and passages in, an adapter out.
+
+The training goes on from its checkpoint, which lies in the job's scratch folder, if it was killed.
+"""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from app.errors import StageError
+from worker.distillation import retention, teacher, training
+from worker.distillation.generation import greedy
+from worker.distillation.prompts import student_messages, teacher_messages
+from worker.distillation.student import (
+    Student,
+    UnsuitableModel,
+    choose_device,
+    choose_dtype,
+    new_student,
+    use_all_cores,
+)
+from worker.stages import Progress, StageInputs
+
+RETENTION_PROMPTS = 40  # of the shipped ones; the base model answers them at the beginning of each job
+RETENTION_BATCH = 2  # beside the pairs of each step
+CANARY_TOKENS = 24
+
+
+def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
+    """Train the adapter. Writes `adapter/` in PEFT's own layout, and `training.json`."""
+    began = time.monotonic()
+    settings = inputs.settings
+    if settings.rank > inputs.max_lora_rank:
+        raise StageError(
+            f"The adapter would have rank {settings.rank}, but the engine serves up to {inputs.max_lora_rank} "
+            "(INGRAIN_MAX_LORA_RANK). Set a lower rank, or raise the engine's."
+        )
+    pairs = [pair for pair in _read_lines(inputs.artefacts / "answer" / "pairs.jsonl") if pair["split"] == "train"]
+    if not pairs:
+        raise StageError("No pairs are left to train on. Give a longer document, or a more capable base model.")
+    use_all_cores()
+    device = choose_device()
+    try:
+        student = new_student(inputs.base_model, settings.rank, settings.seed, device, choose_dtype(device))
+    except UnsuitableModel as error:
+        raise StageError(str(error)) from error
+    plan = training.Plan(
+        learning_rate=settings.learning_rate,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        temperature=settings.kl_temperature,
+        retention_weight=settings.retention_weight,
+        retention_batch=RETENTION_BATCH,
+        seed=settings.seed,
+        name=_name(inputs, pairs),
+    )
+    steps = training.steps_of(plan, len(pairs))
+    prepared = max(1, steps // 8)  # answers to keep and targets take about an eighth of the training's time
+    total = prepared + steps
+    many = RETENTION_PROMPTS if settings.retention_weight else 0
+    kept = retention.keep(student, retention.chosen(many, settings.seed)) if many else []
+    lessons = _lessons(student, pairs, inputs.artefacts / "read" / "passages.jsonl")
+    progress(prepared, total)
+    training_began = time.monotonic()
+
+    def tell(done: int, _: int) -> None:
+        progress(prepared + done, total)
+
+    try:
+        history = training.train(student, lessons, kept, plan, inputs.scratch / "training.safetensors", tell)
+    except training.TrainingFailed as error:
+        raise StageError(str(error)) from error
+    student.save(out / "adapter")
+    trained = round(time.monotonic() - training_began, 3)
+    report = {
+        "loss": history.losses,
+        "canary": _canary(student, pairs),
+        "epochs": settings.epochs,
+        "seconds": {"prepare": round(training_began - began, 3), "train": trained},
+    }
+    (out / "training.json").write_text(json.dumps(report), encoding="utf-8")
+    last = history.losses[-max(1, steps // settings.epochs) :]
+    return {
+        "pairs": len(pairs),
+        "retention_prompts": len(kept),
+        "steps": steps,
+        "trained_parameters": sum(weight.numel() for weight in student.trained_parameters().values()),
+        "loss": round(sum(distil for _, distil, _ in last) / len(last), 4),
+        "device": str(device),
+        "seconds": report["seconds"],
+    }
+
+
+def _lessons(student: Student, pairs: list[dict[str, Any]], passages_file: Path) -> list[training.Lesson]:
+    """Each pair with what the teacher, who reads the passage, wants at each token of its answer."""
+    passages = {passage["id"]: passage for passage in _read_lines(passages_file)}
+    exchanges = []
+    for pair in pairs:
+        passage = passages[pair["passage_id"]]
+        chat = teacher_messages(passage["title"], passage["heading"], passage["text"], pair["question"])
+        exchanges.append(student.renderer.exchange(chat, pair["answer"]))
+    targets = teacher.targets(student, exchanges)
+    return [
+        training.Lesson(pair["question"], exchange.answer, target)
+        for pair, exchange, target in zip(pairs, exchanges, targets, strict=True)
+    ]
+
+
+def _canary(student: Student, pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    """A question with the trained student's answer and log-probabilities, for whoever loads the adapter to compare."""
+    messages = student_messages(next((pair for pair in pairs if not pair["sampled"]), pairs[0])["question"])
+    (answer,) = greedy(student, [student.renderer.prompt(messages)], CANARY_TOKENS)
+    return {"messages": messages, "answer_token_ids": answer.tokens, "logprobs": answer.logprobs}
+
+
+def _name(inputs: StageInputs, pairs: list[dict[str, Any]]) -> str:
+    """What a checkpoint belongs to: these pairs, these settings, this base model."""
+    content = json.dumps([inputs.settings.model_dump(mode="json"), inputs.base_model_name, pairs], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _read_lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
