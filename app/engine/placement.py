@@ -124,7 +124,8 @@ class Placement:
                 except BadEngineRequest as error:
                     if error.extra.get("engine_error", {}).get("type") != "TooManyAdapters":
                         raise
-                await asyncio.sleep(_ROOM_PAUSE_SECONDS)
+                if not await self._make_room(loaded):
+                    await asyncio.sleep(_ROOM_PAUSE_SECONDS)
         raise EngineBusy(
             f"All {self._slots} adapter slots of the engine are answering; try again, or raise INGRAIN_MAX_LORAS.",
             headers={"Retry-After": "2"},

@@ -44,6 +44,30 @@ def test_a_prompt_whose_beginning_is_known_gets_the_same_answer(engine: Engine) 
     assert second["choices"][0]["text"] == tokenizer.decode(expected, skip_special_tokens=True)
 
 
+def test_sequences_that_share_a_long_beginning_answer_as_if_alone(loaded: Engine) -> None:
+    """Two beginnings, long enough to be held once for all their sequences, under three models, in one batch."""
+    tokenizer = tokenizer_of(loaded.base)
+    paths = {"tiny": None, "red": loaded.red}
+    beginnings = [
+        tokenizer.encode(f"{word} long beginning that is shared. " * 40)[:170] for word in ("first", "second")
+    ]
+    asked = [
+        (model, beginning + tokenizer.encode("? " * (1 + 5 * number)))
+        for number in range(3)
+        for beginning in beginnings
+        for model in paths
+    ]
+    for _ in range(2):
+        with ThreadPoolExecutor(len(asked)) as pool:
+            texts = list(pool.map(lambda one: loaded.text(one[1], model=one[0], ignore_eos=True), asked))
+        for (model, prompt), text in zip(asked, texts, strict=True):
+            expected = greedy(loaded.base, prompt, 12, paths[model])
+            assert text == tokenizer.decode(expected, skip_special_tokens=True), (model, len(prompt))
+    n = loaded.complete(asked[0][1], n=3, max_tokens=20, ignore_eos=True, temperature=0)["choices"]
+    expected = tokenizer.decode(greedy(loaded.base, asked[0][1], 20), skip_special_tokens=True)
+    assert [choice["text"] for choice in n] == [expected] * 3
+
+
 def test_logprobs_are_those_of_a_plain_forward_pass(loaded: Engine) -> None:
     tokenizer = tokenizer_of(loaded.base)
     prompt = tokenizer.encode("the lighthouse of Korvath")

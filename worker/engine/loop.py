@@ -22,11 +22,15 @@ from worker.engine.prefixes import BLOCK, PrefixCache
 from worker.engine.runner import Chunk, Runner
 from worker.engine.sampling import sample, token_logprobs
 from worker.engine.sequences import Adapter, Output, Request, Sequence
+from worker.engine.slots import Trunk
 from worker.engine.text import TextStream
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _LOOK_AHEAD = 512
+_TRUNK_BLOCKS = 8
+_TRUNK_SHARE = 0.6
+_TRUNKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +187,27 @@ class EngineLoop(threading.Thread):
         slot = len(self._running)
         self._running.append(sequence)
         request.cached_tokens = sequence.computed = len(blocks) * BLOCK
-        if blocks:
-            self._runner.slots.reserve(sequence.computed)
-            self._runner.slots.write(slot, 0, torch.cat(blocks, dim=3))
+        sequence.trunk = self._trunk(reusable[: len(blocks)], blocks)
+        rest = blocks[(sequence.trunk.length if sequence.trunk else 0) // BLOCK :]
+        if rest:
+            self._runner.slots.reserve(sequence.in_slot)
+            self._runner.slots.write(slot, 0, torch.cat(rest, dim=3))
         return sequence
+
+    def _trunk(self, names: list[bytes], blocks: list[torch.Tensor]) -> Trunk | None:
+        """A trunk for the known beginning of a prompt: one that others use, if it is most of it, else a new one.
+
+        Each trunk costs every step a little, so there are few, and none for a short beginning.
+        """
+        if not self._runner.shares_trunks or len(blocks) < _TRUNK_BLOCKS:
+            return None
+        live = {sequence.trunk.name: sequence.trunk for sequence in self._running if sequence.trunk}
+        shared = next((live[name] for name in reversed(names) if name in live), None)
+        if shared and shared.length >= _TRUNK_SHARE * len(blocks) * BLOCK:
+            return shared
+        if len(live) >= _TRUNKS:
+            return shared
+        return Trunk(names[-1], torch.cat(blocks, dim=3))
 
     def _sequence(self, request: Request, index: int) -> Sequence:
         params = request.params
@@ -228,7 +249,8 @@ class EngineLoop(threading.Thread):
         sequence = self._running[slot]
         adapter = sequence.request.adapter
         tokens = sequence.request.prompt[sequence.computed : sequence.computed + most] or (sequence.last_token,)
-        return Chunk(slot, sequence.computed, list(tokens), adapter.peft_name if adapter else None)
+        name = adapter.peft_name if adapter else None
+        return Chunk(slot, sequence.computed, list(tokens), name, sequence.trunk)
 
     def _read_prompt(self, sequence: Sequence, chunk: Chunk, logits_TV: torch.Tensor) -> None:
         """Log-probabilities of the prompt's tokens: each is told by the position before it."""
@@ -238,10 +260,13 @@ class EngineLoop(threading.Thread):
         request.prompt_logprobs += token_logprobs(logits_TV[: len(following)], following, top)
 
     def _keep_prefix(self, slot: int) -> None:
-        for number, name in enumerate(self._running[slot].request.names):
-            if name not in self._prefixes:
-                block = self._runner.slots.read(slot, number * BLOCK, (number + 1) * BLOCK)
-                self._prefixes.put(name, block)
+        """Keep the whole blocks of a prompt that its slot holds for prompts to come."""
+        sequence = self._running[slot]
+        skipped = sequence.computed - sequence.in_slot
+        for number, name in enumerate(sequence.request.names):
+            start = number * BLOCK - skipped
+            if start >= 0 and name not in self._prefixes:
+                self._prefixes.put(name, self._runner.slots.read(slot, start, start + BLOCK))
 
     def _begin(self, slots: list[int], logits_RV: torch.Tensor) -> None:
         """First tokens of all `n` answers of each prompt: the prompt was computed once, its slot is copied."""
@@ -254,9 +279,9 @@ class EngineLoop(threading.Thread):
                 if index:
                     target = len(self._running)
                     sequence = self._sequence(first.request, index)
-                    sequence.computed = first.computed
+                    sequence.trunk, sequence.computed = first.trunk, first.computed
                     self._running.append(sequence)
-                    self._runner.slots.copy_row(slot, target, first.computed)
+                    self._runner.slots.copy_row(slot, target, first.in_slot)
                 rows.append(row)
                 started.append(target)
         self._advance(started, logits_RV[rows])
@@ -271,7 +296,9 @@ class EngineLoop(threading.Thread):
         if not slots:
             return
         chunks = [
-            self._chunk(slot, 1) if not sequence.prefilling else Chunk(slot, sequence.computed, [0], None)
+            self._chunk(slot, 1)
+            if not sequence.prefilling
+            else Chunk(slot, sequence.computed, [0], None, sequence.trunk)
             for slot, sequence in enumerate(self._running)
         ]
         logits_NV = self._runner.run(chunks)[:, -1]
@@ -333,7 +360,7 @@ class EngineLoop(threading.Thread):
         """Take a sequence out; the last one moves into its slot."""
         last = len(self._running) - 1
         if slot != last:
-            self._runner.slots.copy_row(last, slot, self._running[last].computed)
+            self._runner.slots.copy_row(last, slot, self._running[last].in_slot)
             self._running[slot] = self._running[last]
         self._running.pop()
 

@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from app.errors import ConfigurationError
-from worker.engine.slots import ATTENTION, CacheShape, Slots, StepCache, slot_attention
+from worker.engine.slots import ATTENTION, CacheShape, Slots, StepCache, Trunk, slot_attention
 
 log = logging.getLogger(__name__)
 _SUPPORTED_LAYERS = {"full_attention", "sliding_attention"}
@@ -20,12 +20,18 @@ _SUPPORTED_LAYERS = {"full_attention", "sliding_attention"}
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some tokens of one sequence to compute: they lie in `slot` from position `start` on."""
+    """Some tokens of one sequence to compute, from position `start` on; `slot` holds what comes after `trunk`."""
 
     slot: int
     start: int
     tokens: list[int]
     adapter: str | None
+    trunk: Trunk | None
+
+    @property
+    def index(self) -> int:
+        """Where in the slot the first token belongs."""
+        return self.start - (self.trunk.length if self.trunk else 0)
 
 
 def choose_dtype(device: torch.device) -> torch.dtype:
@@ -81,6 +87,7 @@ class Runner:
         window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
         self._window: int | None = window
         self._mask_by_layer_type = "sliding_attention" in layer_types
+        self.shares_trunks = self.device.type == "cpu" and window is None
         accepted = inspect.signature(base.forward).parameters
         self._cache_argument = "cache" if "cache" in accepted else "past_key_values"
 
@@ -92,30 +99,32 @@ class Runner:
             where a chunk's tokens are the last ones of its columns.
         """
         columns = max(len(chunk.tokens) for chunk in chunks)
-        length = max(chunk.start + len(chunk.tokens) for chunk in chunks)
+        length = max(chunk.index + len(chunk.tokens) for chunk in chunks)
         self.slots.reserve(length)
         ids: list[list[int]] = []
         positions: list[list[int]] = []
+        indices: list[list[int]] = []
         batch: list[int] = []
         column: list[int] = []
         slot: list[int] = []
-        position: list[int] = []
+        index: list[int] = []
         for row, chunk in enumerate(chunks):
             count = len(chunk.tokens)
-            places = range(chunk.start, chunk.start + count)
-            ids.append([0] * (columns - count) + chunk.tokens)
-            positions.append([0] * (columns - count) + list(places))
+            padding = [0] * (columns - count)
+            ids.append(padding + chunk.tokens)
+            positions.append(padding + list(range(chunk.start, chunk.start + count)))
+            indices.append(padding + list(range(chunk.index, chunk.index + count)))
             batch += [row] * count
             column += range(columns - count, columns)
             slot += [chunk.slot] * count
-            position += places
-        positions_RT = self._long(positions)
-        writes = (self._long(batch), self._long(column), self._long(slot), self._long(position))
-        cache = StepCache(self.slots, self._rows([chunk.slot for chunk in chunks]), writes, length)
+            index += range(chunk.index, chunk.index + count)
+        writes = (self._long(batch), self._long(column), self._long(slot), self._long(index))
+        rows = self._rows([chunk.slot for chunk in chunks])
+        cache = StepCache(self.slots, rows, writes, length, self._groups(chunks))
         inputs: dict[str, Any] = {
             "input_ids": self._long(ids),
-            "position_ids": positions_RT,
-            "attention_mask": self._masks(positions_RT, length),
+            "position_ids": self._long(positions),
+            "attention_mask": self._masks(self._long(indices), length),
             self._cache_argument: cache,
             "use_cache": True,
             "logits_to_keep": 0 if all_logits else 1,
@@ -133,10 +142,19 @@ class Runner:
             return slice(slots[0], slots[0] + len(slots))
         return self._long(slots)
 
-    def _masks(self, positions_RT: Tensor, length: int) -> Tensor | dict[str, Tensor]:
-        """Additive masks [row, 1, column, position]: a token sees what is not after it (nor too far before it)."""
+    def _groups(self, chunks: list[Chunk]) -> list[tuple[Tensor | slice, Trunk]]:
+        """Rows that share a trunk, by trunk."""
+        rows: dict[Trunk, list[int]] = {}
+        for row, chunk in enumerate(chunks):
+            if chunk.trunk:
+                rows.setdefault(chunk.trunk, []).append(row)
+        whole = slice(None)
+        return [(whole if len(its) == len(chunks) else self._long(its), trunk) for trunk, its in rows.items()]
+
+    def _masks(self, indices_RT: Tensor, length: int) -> Tensor | dict[str, Tensor]:
+        """Additive masks over slots, [row, 1, column, index]: a token sees what is not after it, nor too far before."""
         keys_L = torch.arange(length, device=self.device)
-        behind_RTL = positions_RT.unsqueeze(-1) - keys_L
+        behind_RTL = indices_RT.unsqueeze(-1) - keys_L
         full = self._additive(behind_RTL >= 0)
         if self._window is None:
             return full

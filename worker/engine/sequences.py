@@ -8,6 +8,7 @@ import torch
 
 from worker.engine.prefixes import block_names
 from worker.engine.sampling import SamplingParams, TokenLogprob
+from worker.engine.slots import Trunk
 from worker.engine.text import TextStream
 
 _numbers = itertools.count(1)
@@ -82,6 +83,7 @@ class Sequence:
     index: int
     text: TextStream
     generator: torch.Generator | None
+    trunk: Trunk | None = None
     computed: int = 0
     generated: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
@@ -102,6 +104,11 @@ class Sequence:
         if not self.incremental:
             self.text.set(self.generated[:-1] if without_last else self.generated)
         self.text.finish()
+
+    @property
+    def in_slot(self) -> int:
+        """How many tokens its slot holds: what is computed beyond its trunk."""
+        return self.computed - (self.trunk.length if self.trunk else 0)
 
     @property
     def last_token(self) -> int:

@@ -1,13 +1,19 @@
-"""Key/value slots: one preallocated row of cache for each running sequence, written in place.
+"""Key/value slots: one preallocated row of cache for each running sequence, written in place; and trunks before them.
 
-A row's token at position p lies at index p of its slot, so rows of any length share a batch without moving what is
+A row's token lies at the index of its position in its slot, so rows of any length share a batch without moving what is
 there: a new row is written beside the others, and a row that leaves is overwritten by the last one. Transformers'
 `DynamicCache` instead copies the whole cache for each generated token; at 64 rows of 350 tokens that copy alone costs
 more than the attention.
+
+Sequences whose prompts begin alike (one passage, the same few-shot examples) share one **trunk**: that beginning's
+keys and values once, instead of in each slot. Attention over a trunk is one matrix product for all its rows, and reads
+it from memory once; the parts over trunk and slot are put together by their log-sum-exp, which is exact. On a CPU the
+reading is what decoding waits for: 64 rows over 330 tokens took 7.3 ms a layer with everything in slots.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,6 +37,29 @@ class CacheShape:
     def token_bytes(self) -> int:
         """Bytes of keys and values of one token."""
         return self.layers * 2 * self.kv_heads * self.head_size * self.dtype.itemsize
+
+
+@dataclass(frozen=True, eq=False)
+class Trunk:
+    """The beginning of several sequences: `store` is [layer, key|value, kv head, position, head size]."""
+
+    name: bytes
+    store: Tensor
+
+    @property
+    def length(self) -> int:
+        """Tokens in it."""
+        return self.store.shape[3]
+
+
+class Seen(NamedTuple):
+    """The keys (or the values) that a pass looks at: each row's slot, and for groups of rows the trunk before it.
+
+    `slots` is [row, kv head, position, head size]; a group is its rows and a trunk [1, kv head, position, head size].
+    """
+
+    slots: Tensor
+    groups: list[tuple[Tensor | slice, Tensor]]
 
 
 class Slots:
@@ -77,24 +106,37 @@ class StepCache:
     Args:
         slots: where keys and values live.
         rows: the slots of this pass's batch: a slice where they lie side by side (no copy), else indices.
-        writes: for each token to keep: its row in the batch, its column in the input, its slot, its position.
-        length: how many positions of the slots the pass looks at.
+        writes: for each token to keep: its row in the batch, its column in the input, its slot, its index there.
+        length: how much of the slots the pass looks at.
+        groups: rows of the batch and the trunk that they share.
     """
 
     def __init__(
-        self, slots: Slots, rows: slice | Tensor, writes: tuple[Tensor, Tensor, Tensor, Tensor], length: int
+        self,
+        slots: Slots,
+        rows: slice | Tensor,
+        writes: tuple[Tensor, Tensor, Tensor, Tensor],
+        length: int,
+        groups: Sequence[tuple[Tensor | slice, Trunk]],
     ) -> None:
         self._slots = slots
         self._rows = rows
-        self._batch_N, self._column_N, self._slot_N, self._position_N = writes
+        self._batch_N, self._column_N, self._slot_N, self._index_N = writes
         self._length = length
+        self._groups = groups
 
-    def update(self, key: Tensor, value: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        """Write this pass's keys and values ([batch, kv head, token, head size]); return all that rows may look at."""
+    def update(self, key: Tensor, value: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Seen, Seen]:
+        """Write this pass's keys and values ([batch, kv head, token, head size]); return all that rows may look at.
+
+        Models hand what it returns to the attention function as it is, which is `slot_attention`.
+        """
         store = self._slots.store[layer]
-        for index, new in enumerate((key, value)):
-            store[index][self._slot_N, :, self._position_N] = new[self._batch_N, :, self._column_N]
-        return store[0][self._rows, :, : self._length], store[1][self._rows, :, : self._length]
+        seen = []
+        for part, new in enumerate((key, value)):
+            store[part][self._slot_N, :, self._index_N] = new[self._batch_N, :, self._column_N]
+            groups = [(rows, trunk.store[layer, part].unsqueeze(0)) for rows, trunk in self._groups]
+            seen.append(Seen(store[part][self._rows, :, : self._length], groups))
+        return seen[0], seen[1]
 
     def get_seq_length(self, *_: Any) -> int:
         """Transformers asks for it to number positions; they are always given, so it is never used."""
@@ -104,8 +146,8 @@ class StepCache:
 def slot_attention(
     _module: Any,
     query: Tensor,
-    key: Tensor,
-    value: Tensor,
+    key: Seen,
+    value: Seen,
     attention_mask: Tensor,
     scaling: float,
     **_: Any,
@@ -115,18 +157,46 @@ def slot_attention(
     Args:
         _module: the attention layer, which transformers passes.
         query: [batch, head, token, head size].
-        key: [batch, kv head, position, head size].
+        key: slots and trunks.
         value: as `key`.
-        attention_mask: additive, [batch, 1, token, position].
+        attention_mask: additive, over slots, [batch, 1, token, position]; trunks are seen whole.
         scaling: factor of the scores.
 
     Returns:
         [batch, token, head, head size], and no attention weights.
     """
     batch, heads, tokens, size = query.shape
-    kv_heads = key.shape[1]
+    kv_heads = key.slots.shape[1]
     group = heads // kv_heads
     packed = query.reshape(batch, kv_heads, group * tokens, size)
     mask = attention_mask if tokens == 1 else attention_mask.repeat(1, 1, group, 1)
-    out = scaled_dot_product_attention(packed, key, value, attn_mask=mask, scale=scaling)
-    return out.view(batch, heads, tokens, size).transpose(1, 2), None
+    if not key.groups:
+        out = scaled_dot_product_attention(packed, key.slots, value.slots, attn_mask=mask, scale=scaling)
+    else:
+        mask = mask.expand(batch, 1, group * tokens, mask.shape[3])
+        out, weight = _attention(packed, key.slots, value.slots, scaling, mask)
+        for (rows, trunk_key), (_rows, trunk_value) in zip(key.groups, value.groups, strict=True):
+            _add_trunk(out, weight, packed, rows, trunk_key, trunk_value, scaling)
+    return out.reshape(batch, heads, tokens, size).transpose(1, 2), None
+
+
+def _add_trunk(
+    out: Tensor, weight: Tensor, packed: Tensor, rows: Tensor | slice, key: Tensor, value: Tensor, scaling: float
+) -> None:
+    """Put the attention of `rows` over their trunk into `out`: all their queries are one batch row's."""
+    query = packed[rows]
+    count, kv_heads, queries, size = query.shape
+    query = query.transpose(0, 1).reshape(1, kv_heads, count * queries, size)
+    trunk_out, trunk_weight = _attention(query, key, value, scaling, None)
+    trunk_out = trunk_out.view(kv_heads, count, queries, size).transpose(0, 1)
+    trunk_weight = trunk_weight.view(kv_heads, count, queries).transpose(0, 1)
+    share = torch.sigmoid(trunk_weight - weight[rows]).unsqueeze(-1).to(out.dtype)
+    out[rows] = torch.lerp(out[rows], trunk_out, share)
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, scaling: float, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Attention on a CPU with the log-sum-exp of its scores, [batch, head, query], which the public call hides."""
+    out, weight = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query, key, value, 0.0, False, attn_mask=mask, scale=scaling
+    )
+    return out, weight

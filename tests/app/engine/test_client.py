@@ -1,0 +1,145 @@
+"""The client against a real engine: its errors are ours, and what it abandons is freed."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from app.engine.client import EngineClient
+from app.errors import BadEngineRequest, EngineBusy, EngineUnavailable, UnknownModel
+from tests.engine.conftest import Engine
+
+T = TypeVar("T")
+CHAT: dict[str, Any] = {
+    "model": "tiny",
+    "messages": [{"role": "user", "content": "who?"}],
+    "max_tokens": 20,
+    "temperature": 0,
+    "ignore_eos": True,
+}
+
+
+def with_client(engine: Engine, work: Callable[[EngineClient], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with EngineClient(engine.url) as client:
+            return await work(client)
+
+    return asyncio.run(run())
+
+
+def test_whole_and_streamed_answers_are_the_same(engine: Engine) -> None:
+    async def ask(client: EngineClient) -> tuple[str, str]:
+        whole = await client.chat(CHAT)
+        events = b"".join([piece async for piece in client.stream_chat(CHAT)]).decode().split("\n\n")
+        chunks = [json.loads(event.removeprefix("data: ")) for event in events if event.startswith("data: {")]
+        assert "data: [DONE]" in events
+        pieces = "".join(chunk["choices"][0]["delta"]["content"] for chunk in chunks)
+        return whole["choices"][0]["message"]["content"], pieces
+
+    whole, pieces = with_client(engine, ask)
+    assert whole == pieces
+
+
+def test_many_at_once(engine: Engine) -> None:
+    """Far more than the engine's rows, over one client."""
+
+    async def ask(client: EngineClient) -> list[dict[str, Any]]:
+        asked = [{"model": "tiny", "prompt": f"{number}", "max_tokens": 3, "ignore_eos": True} for number in range(60)]
+        return await asyncio.gather(*(client.complete(one) for one in asked))
+
+    answers = with_client(engine, ask)
+    assert [answer["usage"]["completion_tokens"] for answer in answers] == [3] * 60
+
+
+def test_refusals_become_our_errors(engine: Engine, folders: dict[str, Path]) -> None:
+    async def ask(client: EngineClient) -> None:
+        with pytest.raises(UnknownModel, match="nobody"):
+            await client.chat({**CHAT, "model": "nobody"})
+        with pytest.raises(BadEngineRequest, match="maximum context length is 256") as refused:
+            await client.chat({**CHAT, "max_tokens": 999})
+        assert refused.value.field == "messages"
+        with pytest.raises(BadEngineRequest, match="tools"):
+            async for _ in client.stream_chat({**CHAT, "tools": [{"type": "function"}]}):
+                pass
+        with pytest.raises(BadEngineRequest, match="rank 32 is greater than max_lora_rank 16"):
+            await client.load_adapter("high", folders["high"])
+        with pytest.raises(UnknownModel, match="No adapter found"):
+            await client.load_adapter("missing", folders["base"])
+
+    with_client(engine, ask)
+
+
+def test_adapters_come_and_go_and_saying_it_twice_is_fine(engine: Engine) -> None:
+    async def ask(client: EngineClient) -> None:
+        for _ in range(2):
+            await client.load_adapter("red", engine.red)
+        assert [model["id"] for model in await client.models()] == ["tiny", "red"]
+        for _ in range(2):
+            await client.unload_adapter("red")
+        assert [model["id"] for model in await client.models()] == ["tiny"]
+
+    with_client(engine, ask)
+
+
+def test_tokens_there_and_back(engine: Engine) -> None:
+    async def ask(client: EngineClient) -> str:
+        tokens = (await client.tokenize({"prompt": "naïve 日本"}))["tokens"]
+        text: str = (await client.detokenize({"tokens": tokens}))["prompt"]
+        return text
+
+    assert with_client(engine, ask) == "naïve 日本"
+
+
+def test_a_stream_that_is_closed_frees_the_engine(engine: Engine) -> None:
+    async def ask(client: EngineClient) -> float:
+        for _ in range(3):
+            streams = [client.stream_chat({**CHAT, "max_tokens": 200, "n": 8}) for _ in range(4)]
+            for stream in streams:
+                async with contextlib.aclosing(stream):
+                    if stream is streams[0]:
+                        await anext(stream)
+        started = time.monotonic()
+        await client.complete({"model": "tiny", "prompt": "a", "max_tokens": 1})
+        return time.monotonic() - started
+
+    assert with_client(engine, ask) < 2.0
+
+
+def test_an_engine_that_is_busy_or_broken_is_told_apart() -> None:
+    """What the engine itself cannot be made to say at will comes from a small server that answers as told."""
+    answers = [b"503 Service Unavailable", b"429 Too Many Requests", b"200 OK", b"500 Internal Server Error"]
+    asked = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        await reader.readuntil(b"\r\n\r\n")
+        body = b'{"data": [], "error": {"message": "as told"}}'
+        status = answers[min(asked, len(answers) - 1)]
+        asked += 1
+        writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (status, len(body), body))
+        await writer.drain()
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server, EngineClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
+            assert await client.models() == []
+            assert asked == 3
+            with pytest.raises(EngineUnavailable, match="as told"):
+                await client.models()
+            assert asked == 4  # an internal error is not asked for twice
+            answers[:] = [b"429 Too Many Requests"]
+            client._attempts = 2
+            with pytest.raises(EngineBusy, match="as told") as busy:
+                await client.models()
+            assert busy.value.headers["Retry-After"] == "2"
+            answers[:] = [b"401 Unauthorized"]
+            with pytest.raises(EngineUnavailable, match="INGRAIN_ENGINE_API_KEY"):
+                await client.health()
+
+    asyncio.run(run())
