@@ -20,7 +20,7 @@ from app.documents import endpoints as documents
 from app.documents.schemas import NewDocument
 from app.engine.client import EngineClient
 from app.engine.placement import Placement
-from app.errors import ForbiddenOrigin, Unauthorized
+from app.errors import ForbiddenOrigin, NotReady, Unauthorized
 from app.health import endpoints as health
 from app.health.metrics import Metrics
 from app.jobs import endpoints as jobs
@@ -91,7 +91,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _add_routes(app: FastAPI) -> None:
-    v1 = APIRouter(prefix="/v1", dependencies=[documented_bearer], responses=problems(Unauthorized, ForbiddenOrigin))
+    everywhere = problems(Unauthorized, ForbiddenOrigin, NotReady)
+    v1 = APIRouter(prefix="/v1", dependencies=[documented_bearer], responses=everywhere)
     for router in (documents.router, jobs.router, adapters.router, adapters.aliases, catalogue.router, chat.router):
         v1.include_router(router)
     app.include_router(v1)

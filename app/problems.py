@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from app.errors import IngrainError
+from app.errors import IngrainError, UnsupportedMediaType
 from app.validation import from_validation
 
 MEDIA_TYPE = "application/problem+json"
@@ -103,7 +103,8 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
         as_openai = request.url.path.startswith(OPENAI_ROUTES)
-        return problem_response(request.scope, from_validation(error.errors(), as_openai=as_openai))
+        found = _foreign_body(request) or from_validation(error.errors(), as_openai=as_openai)
+        return problem_response(request.scope, found)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
@@ -118,6 +119,14 @@ def add_problem_handlers(app: FastAPI) -> None:
         kind = phrase.lower().replace(" ", "-")
         shown = IngrainError(detail, headers=error.headers)
         return _response(request.scope, error.status_code, kind, phrase, shown)
+
+
+def _foreign_body(request: Request) -> UnsupportedMediaType | None:
+    """FastAPI does not read a body that is not declared as JSON, and would say that its fields are missing."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method not in {"POST", "PUT"} or not media_type or media_type.endswith(("/json", "+json")):
+        return None
+    return UnsupportedMediaType(f"The body must be application/json, not {media_type}.")
 
 
 def problems(*errors: type[IngrainError]) -> dict[int | str, dict[str, Any]]:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Final
 
+from sqlalchemy.exc import OperationalError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import DocumentTooLarge, IngrainError, RequestTooLarge
+from app.errors import DocumentTooLarge, IngrainError, NotReady, RequestTooLarge
 from app.problems import problem_response
 
 logger = logging.getLogger(__name__)
@@ -53,15 +54,22 @@ class RequestContext:
 
         try:
             await self.app(scope, receive, send_with_id)
-        except Exception:
+        except Exception as error:
             logger.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             if status:
                 raise  # half an answer is out: only breaking the connection says that it is not whole
-            detail = f"This is a fault of the server, not of the request. Its log has the cause under {request_id}."
-            await problem_response(scope, IngrainError(detail))(scope, receive, send_with_id)
+            await problem_response(scope, _blame(error, request_id))(scope, receive, send_with_id)
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self.observe(method, _route(scope), status, perf_counter() - began)
+
+
+def _blame(error: Exception, request_id: str) -> IngrainError:
+    """What to tell of an error that nobody expected: nothing of its text, which may hold anything."""
+    log = f"The server's log has the cause under {request_id}."
+    if isinstance(error, OperationalError):
+        return NotReady(f"The database does not answer. Try again in a moment. {log}", headers={"Retry-After": "5"})
+    return IngrainError(f"This is a fault of the server, not of the request. {log}")
 
 
 def _route(scope: Scope) -> str:

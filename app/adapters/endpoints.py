@@ -20,6 +20,7 @@ from app.errors import (
     InvalidSettings,
     NotFound,
     RequestTooLarge,
+    UnsupportedMediaType,
 )
 from app.idempotency.service import KeyHeader, set_headers
 from app.models import AdapterStatus
@@ -37,7 +38,9 @@ logger = logging.getLogger(__name__)
     operation_id="createAdapter",
     summary="Make one adapter from several documents",
     response_model=AdapterTaken,
-    responses=problems(InvalidRequest, IdempotencyConflict, RequestTooLarge, InvalidInput, InvalidSettings),
+    responses=problems(
+        InvalidRequest, IdempotencyConflict, RequestTooLarge, UnsupportedMediaType, InvalidInput, InvalidSettings
+    ),
 )
 def create_adapter(
     new: NewAdapter, parts: Parts, response: Response, idempotency_key: KeyHeader = None
@@ -158,7 +161,7 @@ def get_alias(name: str, session: Database) -> AliasView:
     "/{name}",
     operation_id="pointAlias",
     summary="Point an alias at an adapter",
-    responses=problems(InvalidRequest, AdapterNotReady, RequestTooLarge, InvalidInput),
+    responses=problems(InvalidRequest, AdapterNotReady, RequestTooLarge, UnsupportedMediaType, InvalidInput),
 )
 def point_alias(name: str, target: AliasTarget, session: Database, parts: Parts) -> AliasView:
     """Point it, new or not, at an adapter that is ready. Chats use it from the next request on."""

@@ -13,8 +13,10 @@ from app.errors import (
     EngineBusy,
     EngineUnavailable,
     InvalidRequest,
+    NotReady,
     RequestTooLarge,
     UnknownModel,
+    UnsupportedMediaType,
 )
 from app.problems import problems
 
@@ -37,8 +39,8 @@ _CLIENT_CLOSED_REQUEST = 499  # as nginx calls it; nobody is there to read it, b
             },
         },
         **problems(
-            InvalidRequest, BadEngineRequest, UnknownModel, AdapterNotReady, RequestTooLarge, EngineBusy,
-            EngineUnavailable,
+            InvalidRequest, BadEngineRequest, UnknownModel, AdapterNotReady, RequestTooLarge, UnsupportedMediaType,
+            EngineBusy, EngineUnavailable, NotReady,
         ),
     },
 )  # fmt: skip

@@ -48,9 +48,9 @@ def take(services: Services, upload: Upload, key: str | None) -> Answer:
         user_metadata=upload.new.metadata,
     )
     folder = f"documents/{document.id}"
-    services.store.write_bytes(f"{folder}/original", upload.original)
-    services.store.write_bytes(f"{folder}/text.txt", upload.new.text.encode())
     try:
+        services.store.write_bytes(f"{folder}/original", upload.original)
+        services.store.write_bytes(f"{folder}/text.txt", upload.new.text.encode())
         with services.unit_of_work() as session:
             queries.add(session, document)
             adapter, job = adapters.make(

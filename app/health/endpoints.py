@@ -47,7 +47,7 @@ async def get_readiness(parts: Parts) -> Ready:
     checks = await check_all(parts)
     failed = {name: why for name, why in checks.items() if why != "ok"}
     if failed:
-        detail = "; ".join(f"{name}: {why}" for name, why in failed.items())
+        detail = "; ".join(f"{name}: {why.rstrip('.')}" for name, why in failed.items())
         raise NotReady(f"Not ready: {detail}.", extra={"checks": checks}, headers={"Retry-After": "5"})
     return Ready(checks=checks)
 

@@ -40,33 +40,43 @@ def test_routing_answers_with_problems(
     assert (answer.status_code, problem["type"], problem["instance"]) == (status, f"/problems/{kind}", path)
 
 
-@pytest.fixture
-def broken(sqlite_database: str) -> Iterator[httpx.Client]:
-    """A service whose tables are gone."""
-    with serving(get_settings()) as client:
-        engine = create_engine(sqlite_database)
-        Base.metadata.drop_all(engine)
-        engine.dispose()
-        yield client
-
-
 def test_what_nobody_expected_is_a_500_without_a_trace_but_with_one_in_the_log(
-    broken: httpx.Client, caplog: pytest.LogCaptureFixture
+    api_on_sqlite: httpx.Client, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answer = broken.get("/v1/documents")
+    (home / "store").write_text("a file where the store's folder should be")
+    answer = api_on_sqlite.post("/v1/documents", json={"text": "one two three four five"})
     problem = answer.json()
-    assert (answer.status_code, problem["type"], problem["title"]) == (
-        500, "/problems/internal", "Something went wrong on the server",
-    )  # fmt: skip
+    assert (answer.status_code, problem["type"]) == (500, "/problems/internal")
     assert answer.headers["X-Request-ID"] == problem["request_id"]
     assert "Traceback" not in answer.text
-    assert "sqlite" not in answer.text.lower()
+    assert str(home) not in answer.text
     logged = [record for record in caplog.records if record.name == "app.requests"]
     assert len(logged) == 1
     assert (logged[0].levelno, problem["request_id"] in logged[0].getMessage()) == (logging.ERROR, True)
     assert logged[0].exc_info
-    assert broken.get("/healthz").status_code == 200
-    assert "ok" not in broken.get("/readyz").json()["checks"]["database"]
+    assert api_on_sqlite.get("/v1/documents").json()["data"] == []
+
+
+def test_a_database_that_fails_is_a_503(api_on_sqlite: httpx.Client, sqlite_database: str) -> None:
+    engine = create_engine(sqlite_database)
+    Base.metadata.drop_all(engine)
+    engine.dispose()
+    answer = api_on_sqlite.get("/v1/documents")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready")
+    assert answer.headers["Retry-After"] == "5"
+    assert "sqlite" not in answer.text.lower()
+    assert api_on_sqlite.get("/healthz").status_code == 200
+    assert "ok" not in api_on_sqlite.get("/readyz").json()["checks"]["database"]
+
+
+@pytest.mark.parametrize("path", ["/v1/adapters", "/v1/chat/completions"])
+def test_a_body_that_is_not_json_is_a_415(api_on_sqlite: httpx.Client, path: str) -> None:
+    answer = api_on_sqlite.post(path, content=b"{}", headers={"Content-Type": "text/plain"})
+    assert (answer.status_code, answer.json()["type"]) == (415, "/problems/unsupported-media-type")
+    assert "application/json, not text/plain" in answer.json()["detail"]
+    empty = api_on_sqlite.post(path)
+    assert empty.status_code == (422 if path == "/v1/adapters" else 400)
+    assert "has no body" in empty.json()["detail"]
 
 
 @pytest.mark.parametrize("declared", [True, False], ids=["with Content-Length", "chunked"])

@@ -8,8 +8,9 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 
+from app.settings import get_settings
 from tests.app.chat.conftest import LENGTH
-from tests.app.conftest import post
+from tests.app.conftest import post, serving
 from tests.tiny import NAME as MODEL
 
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Who built it?"}]
@@ -88,6 +89,17 @@ def test_models_are_listed_as_openai_lists_them(client: openai.OpenAI, chat_api:
         assert model in models.data
     with pytest.raises(openai.NotFoundError, match="does not exist"):
         client.models.retrieve("nobody")
+
+
+def test_a_wrong_key_is_an_authentication_error(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGRAIN_API_KEYS", "right")
+    get_settings.cache_clear()
+    with serving(get_settings()) as api:
+        url = f"{api.base_url}/v1"
+        assert openai.OpenAI(base_url=url, api_key="right").models.list().data
+        with pytest.raises(openai.AuthenticationError, match="not one of INGRAIN_API_KEYS") as caught:
+            openai.OpenAI(base_url=url, api_key="wrong").models.list()
+        assert caught.value.code == "invalid_api_key"
 
 
 def test_an_unknown_model_is_a_404(client: openai.OpenAI) -> None:
