@@ -1,0 +1,114 @@
+"""Publish against a real engine: the adapter that was trained passes, and anything else fails with both figures."""
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import StageError
+from app.jobs.settings import JobSettings, resolve
+from tests.engine.conftest import MAX_RANK, Engine, _engine, engine, folders
+from tests.engine.reference import logprobs, tokenizer_of
+from tests.tiny import NAME
+from worker.stages import EngineAddress, StageInputs, publish
+
+__all__ = ["_engine", "engine", "folders"]
+MESSAGES = [{"role": "user", "content": "who built the lighthouse?"}]
+
+
+@pytest.fixture
+def inputs(engine: Engine, tmp_path: Path) -> StageInputs:
+    """A job whose training made the adapter red."""
+    distil = tmp_path / "artefacts" / "distil"
+    shutil.copytree(engine.red, distil / "adapter")
+    tokenizer = tokenizer_of(engine.base)
+    rendered = tokenizer.apply_chat_template(MESSAGES, tokenize=False, add_generation_prompt=True)
+    prompt = tokenizer.encode(rendered, add_special_tokens=False)
+    answer = tokenizer.encode("an engineer built it")
+    told = logprobs(engine.base, prompt + answer, engine.red)[len(prompt) - 1 :]
+    canary = {"messages": MESSAGES, "answer_token_ids": answer, "logprobs": told}
+    (distil / "training.json").write_text(json.dumps({"loss": [], "canary": canary}))
+    return StageInputs(
+        job_id="job_1",
+        adapter_id="adp_1",
+        settings=resolve(JobSettings()),
+        documents=(),
+        base_model=engine.base,
+        base_model_name=NAME,
+        engine=EngineAddress(engine.url, None),
+        artefacts=tmp_path / "artefacts",
+        scratch=tmp_path / "scratch",
+        max_lora_rank=MAX_RANK,
+    )
+
+
+def _run(inputs: StageInputs, out: Path) -> dict[str, Any]:
+    out.mkdir()
+    told: list[tuple[int, int]] = []
+    summary = publish.run(inputs, out, lambda done, total: told.append((done, total)))
+    assert told[-1] == (4, 4)
+    return summary
+
+
+def test_the_adapter_that_was_trained_is_served_and_written(
+    home: Path, engine: Engine, inputs: StageInputs, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    summary = _run(inputs, out)
+    assert [model["id"] for model in engine.models()] == [NAME, "adp_1"]
+    assert summary["canary_difference"] < 1e-4
+    weights = (out / "adapter_model.safetensors").read_bytes()
+    assert weights == (engine.red / "adapter_model.safetensors").read_bytes()
+    written = json.loads((out / "adapter.json").read_text())
+    assert summary["sha256"] == hashlib.sha256(weights).hexdigest()
+    assert written["files"]["adapter_model.safetensors"] == {"bytes": len(weights), "sha256": summary["sha256"]}
+    assert (written["base_model"], written["rank"], summary["rank"]) == (NAME, 8, 8)
+    assert {file.name for file in out.iterdir()} == {*written["files"], "adapter.json"}
+
+
+def test_it_can_be_done_again_after_a_kill(home: Path, inputs: StageInputs, tmp_path: Path) -> None:
+    first = _run(inputs, tmp_path / "first")
+    assert _run(inputs, tmp_path / "second")["sha256"] == first["sha256"]
+
+
+def test_other_weights_fail_with_both_figures_and_leave_the_engine(
+    home: Path, engine: Engine, inputs: StageInputs, tmp_path: Path
+) -> None:
+    other = inputs.artefacts / "distil" / "adapter"
+    shutil.rmtree(other)
+    shutil.copytree(engine.blue, other)
+    with pytest.raises(StageError, match="does not serve the adapter that was trained") as failed:
+        _run(inputs, tmp_path / "out")
+    assert len(re.findall(r"-\d+\.\d{4}", failed.value.detail)) == 2
+    assert [model["id"] for model in engine.models()] == [NAME]
+
+
+def test_what_cannot_be_published_says_why(
+    home: Path, inputs: StageInputs, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    distil = inputs.artefacts / "distil"
+    training = json.loads((distil / "training.json").read_text())
+    training["canary"]["logprobs"].pop()
+    (distil / "training.json").write_text(json.dumps(training))
+    with pytest.raises(StageError, match="one log-probability for each token"):
+        _run(inputs, tmp_path / "out1")
+    (distil / "training.json").unlink()
+    with pytest.raises(StageError, match="no canary"):
+        _run(inputs, tmp_path / "out2")
+    (distil / "adapter" / "adapter_model.safetensors").unlink()
+    with pytest.raises(StageError, match=re.escape("adapter_model.safetensors is missing")):
+        _run(inputs, tmp_path / "out3")
+
+
+def test_an_engine_that_refuses_the_adapter(
+    home: Path, inputs: StageInputs, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    adapter = inputs.artefacts / "distil" / "adapter"
+    shutil.rmtree(adapter)
+    shutil.copytree(folders["high"], adapter)
+    with pytest.raises(StageError, match="rank 32 is greater than max_lora_rank 16"):
+        _run(inputs, tmp_path / "out")
