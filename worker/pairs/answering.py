@@ -21,6 +21,8 @@ from worker.pairs.writing import BY_RULE, Question, resolved_sentence
 LONGEST_ANSWER = 64
 """Tokens, for a model that is led; a strong one may take LONGEST_FREE_ANSWER."""
 LONGEST_FREE_ANSWER = 256
+ENOUGH_REACHED = 5
+"""Answered questions of a fact, those by rule among them, from which on its sentence is not quoted for more."""
 FEWEST_HELD_OUT, MOST_HELD_OUT, SHARE_HELD_OUT = 4, 24, 0.1
 ADDS = "answer adds to the passage"
 REPEATED = "answer repeated"
@@ -163,7 +165,8 @@ def fault(completion: Completion, text: str, question: Question, passage: Passag
         return filters.UNANSWERABLE
     if filters.invents(text, f"{passage.title} {passage.heading or ''} {passage.text} {question.text}"):
         return ADDS
-    if question.fact is None and not any(covers(text, fact) for fact in facts_of(passage.focus)):
+    told = [fact for fact in facts_of(passage.focus) if covers(text, fact) and not filters.leaks(question.text, fact)]
+    if question.fact is None and not told:
         return filters.UNANSWERABLE
     return None
 
@@ -171,19 +174,22 @@ def fault(completion: Completion, text: str, question: Question, passage: Passag
 def _quote_where_missed(
     whole: Answered, questions: Sequence[Question], passages: Mapping[str, Passage], subjects: Mapping[str, Subject]
 ) -> None:
-    """A fact whose questions the teacher all missed is answered with its own sentence, for two of the questions."""
-    asked: defaultdict[tuple[str, object], list[Question]] = defaultdict(list)
+    """Let a fact's own sentence answer some questions that the teacher got wrong by itself.
+
+    A small model asks "Why did the museum close?" well and then answers beside it. Only questions in the passage's own
+    words are taken, those of a fact that was not reached at all first of all: they ask for nothing that is not there.
+    """
+    reached = Counter((pair.question.passage_id, pair.question.fact) for pair in whole.pairs if not pair.sampled)
+    answered = {(pair.question.passage_id, pair.question.text) for pair in whole.pairs}
     for question in questions:
-        if question.fact is not None and question.kind not in BY_RULE:
-            asked[question.passage_id, question.fact].append(question)
-    reached = {
-        (pair.question.passage_id, pair.question.fact) for pair in whole.pairs if pair.question.kind not in BY_RULE
-    }
-    for key, missed in asked.items():
-        if key not in reached:
-            passage = passages[key[0]]
-            sentence = resolved_sentence(passage, subjects[passage.document_id])
-            whole.pairs += [Pair(question, sentence, sampled=False) for question in missed[:2]]
+        key = (question.passage_id, question.fact)
+        if question.fact is None or (question.passage_id, question.text) in answered or reached[key] >= ENOUGH_REACHED:
+            continue
+        passage = passages[question.passage_id]
+        subject = subjects[passage.document_id]
+        if not filters.foreign_stems(question.text, f"{passage.text} {subject.bare}"):
+            whole.pairs.append(Pair(question, resolved_sentence(passage, subject), sampled=False))
+            reached[key] += 1
 
 
 def hold_out(pairs: Sequence[Pair], seed: int) -> list[Pair]:

@@ -4,17 +4,18 @@ Keeps the surest questions of a fact that differ from each other, and counts wha
 """
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from worker.pairs import filters
 from worker.pairs.facts import Fact, Kind, facts_of
 from worker.pairs.leads import leads
+from worker.pairs.outline import Outline, by_document, outline_of
 from worker.pairs.passages import Passage
-from worker.pairs.subjects import Subject, subject_of
+from worker.pairs.subjects import Subject
 from worker.pairs.writer import Sampling, Writer
-from worker.pairs.writing import OPEN, Question, Written, by_rule, names_of, write_led, write_plainly
+from worker.pairs.writing import OPEN, Question, Written, by_rule, write_led, write_plainly
 
 THINGS_A_PASSAGE = 2
 MOST_ALIKE = 0.8
@@ -59,16 +60,12 @@ async def ask(
     """Questions for all passages of a job, document by document."""
     asked = Asked()
     done = 0
-    by_document: defaultdict[str, list[Passage]] = defaultdict(list)
-    for passage in passages:
-        by_document[passage.document_id].append(passage)
-    for document in by_document.values():
-        subject = subject_of(document[0].title, [passage.focus for passage in document])
-        names = names_of(subject, document)
+    for document in by_document(passages).values():
+        outline = outline_of(document)
         for start in range(0, len(document), TOGETHER):
             group = document[start : start + TOGETHER]
             one = _ask_plainly if asking.strong else _ask_led
-            for facts, written in await asyncio.gather(*(one(writer, p, subject, names, asking) for p in group)):
+            for facts, written in await asyncio.gather(*(one(writer, passage, outline, asking) for passage in group)):
                 asked.facts += len(facts)
                 asked.covered += len({question.fact for question in written.questions if question.fact is not None})
                 asked.questions += written.questions
@@ -86,11 +83,9 @@ def worth_asking(passage: Passage, subject: Subject) -> list[Fact]:
     return firm + things[: max(THINGS_A_PASSAGE - len(firm), 1)]
 
 
-async def _ask_led(
-    writer: Writer, passage: Passage, subject: Subject, names: set[str], asking: Asking
-) -> tuple[list[Fact], Written]:
-    facts = worth_asking(passage, subject)
-    results = await asyncio.gather(*(_ask_fact(writer, passage, fact, subject, names, asking) for fact in facts))
+async def _ask_led(writer: Writer, passage: Passage, outline: Outline, asking: Asking) -> tuple[list[Fact], Written]:
+    facts = worth_asking(passage, outline.subject)
+    results = await asyncio.gather(*(_ask_fact(writer, passage, fact, outline, asking) for fact in facts))
     whole = Written()
     for written in results:
         whole.questions += written.questions
@@ -98,41 +93,37 @@ async def _ask_led(
     return facts, whole
 
 
-async def _ask_fact(
-    writer: Writer, passage: Passage, fact: Fact, subject: Subject, names: set[str], asking: Asking
-) -> Written:
+async def _ask_fact(writer: Writer, passage: Passage, fact: Fact, outline: Outline, asking: Asking) -> Written:
     """Questions for one fact: from its best leads, then, if nothing came of them, hotter and from the rest."""
     wanted = max(2, asking.per_fact // 2) if fact.kind is Kind.THING else asking.per_fact
-    openings = leads(fact, subject)
+    openings = leads(fact, outline.subject)
     found = Written()
     for round_, chosen in enumerate((openings[:LEADS], openings)):
         hot = min(1.2, asking.temperature + 0.3 * round_)
         sampling = Sampling(SAMPLES_A_LEAD + round_, hot, 0.95, max_tokens=28, stop=("?", "\n"))
-        tried = await asyncio.gather(
-            *(write_led(writer, passage, fact, subject, names, lead, sampling) for lead in chosen)
-        )
+        tried = await asyncio.gather(*(write_led(writer, passage, fact, outline, lead, sampling) for lead in chosen))
         for written in tried:
             found.questions += written.questions
             found.dropped += written.dropped
         if found.questions:
             break
-    known = f"{passage.text} {subject.bare}"
+    known = f"{passage.text} {outline.subject.bare}"
     texts = filters.choose((q.text for q in found.questions), wanted, MOST_ALIKE, known, found.dropped)
     kept = [Question(passage.id, text, fact.kind.value, fact) for text in texts]
-    return Written([*kept, *by_rule(passage, fact, subject)], found.dropped)
+    return Written([*kept, *by_rule(passage, fact, outline.subject)], found.dropped)
 
 
 async def _ask_plainly(
-    writer: Writer, passage: Passage, subject: Subject, names: set[str], asking: Asking
+    writer: Writer, passage: Passage, outline: Outline, asking: Asking
 ) -> tuple[list[Fact], Written]:
     """One request for all facts, in proportion to them, then one for the facts that no question seems to reach."""
-    facts = worth_asking(passage, subject)
+    facts = worth_asking(passage, outline.subject)
     whole = Written()
     missing: Sequence[Fact] = ()
     for _ in range(2):
         count = min(40, max(4, asking.per_fact * len(missing or facts)))
         sampling = Sampling(1, asking.temperature, 0.95, max_tokens=min(1500, 60 + 35 * count))
-        written = await write_plainly(writer, passage, names, count, missing, sampling)
+        written = await write_plainly(writer, passage, outline, count, missing, sampling)
         whole.questions += written.questions
         whole.dropped += written.dropped
         missing = [fact for fact in facts if not any(_may_reach(question.text, fact) for question in whole.questions)]

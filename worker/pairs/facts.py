@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from worker.pairs.words import content_words, is_empty
+
 
 class Kind(StrEnum):
     """What sort of answer a fact is."""
@@ -79,231 +81,19 @@ _THING_HEAD = re.compile(
 )
 _NOT_A_THING = re.compile(r"^ (?:of (?:the )?[A-Z]|[A-Z]|is\b|was\b|has\b|are\b|were\b|had\b)")
 _VERB_AFTER = re.compile(r"^ (?:a|an|the|when|at|by|to|for|every|as|\d)\b")
-_STOP = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "with",
-        "to",
-        "and",
-        "or",
-        "but",
-        "as",
-        "that",
-        "which",
-        "who",
-        "whom",
-        "whose",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "has",
-        "have",
-        "had",
-        "it",
-        "its",
-        "his",
-        "her",
-        "their",
-        "them",
-        "they",
-        "he",
-        "she",
-        "this",
-        "these",
-        "those",
-        "not",
-        "no",
-        "than",
-        "then",
-        "when",
-        "while",
-        "where",
-        "because",
-        "since",
-        "so",
-        "if",
-        "into",
-        "inside",
-        "under",
-        "over",
-        "about",
-        "only",
-        "also",
-        "all",
-        "each",
-        "every",
-        "both",
-        "after",
-        "before",
-        "during",
-        "until",
-        "between",
-        "up",
-        "down",
-        "out",
-        "off",
-        "nobody",
-        "somebody",
-        "everyone",
-        "there",
-        "here",
-        "can",
-        "could",
-        "may",
-        "might",
-        "must",
-        "will",
-        "would",
-        "should",
-        "do",
-        "does",
-        "did",
-        "gets",
-        "get",
-        "made",
-        "makes",
-        "itself",
-        "themselves",
-        "once",
-        "today",
-    ]
-)
 _VERBS = frozenset(
-    [
-        "done",
-        "held",
-        "given",
-        "made",
-        "led",
-        "called",
-        "named",
-        "known",
-        "kept",
-        "grown",
-        "built",
-        "sold",
-        "above",
-        "below",
-    ]
+    """
+    done held given made led called named known kept grown built sold above below
+    """.split()  # noqa: SIM905
 )
 SENTENCE_STARTERS = frozenset(
-    [
-        "The",
-        "A",
-        "An",
-        "It",
-        "Its",
-        "He",
-        "His",
-        "She",
-        "Her",
-        "They",
-        "Their",
-        "This",
-        "That",
-        "These",
-        "Those",
-        "In",
-        "On",
-        "At",
-        "By",
-        "For",
-        "From",
-        "With",
-        "To",
-        "And",
-        "Or",
-        "But",
-        "As",
-        "If",
-        "When",
-        "While",
-        "Where",
-        "Because",
-        "Since",
-        "So",
-        "After",
-        "Before",
-        "During",
-        "Until",
-        "Between",
-        "There",
-        "Here",
-        "Today",
-        "Now",
-        "Then",
-        "Last",
-        "Next",
-        "Every",
-        "Each",
-        "All",
-        "Both",
-        "No",
-        "Not",
-        "Never",
-        "Always",
-        "Only",
-        "Also",
-        "One",
-        "Two",
-        "Three",
-        "Four",
-        "Five",
-        "Six",
-        "Seven",
-        "Eight",
-        "Nine",
-        "Ten",
-        "Some",
-        "Many",
-        "Most",
-        "Few",
-        "Visitors",
-        "Guests",
-        "Members",
-        "What",
-        "Who",
-        "Why",
-        "How",
-        "Which",
-        "Once",
-        "Under",
-        "Over",
-        "About",
-        "Although",
-        "Though",
-        "Unlike",
-        "Despite",
-        "Fill",
-        "Press",
-        "Use",
-        "Turn",
-        "Clean",
-        "Put",
-        "Open",
-        "Close",
-        "Keep",
-        "Water",
-        "Its",
-        "Our",
-        "We",
-        "You",
-        "Your",
-        "My",
-        "I",
-    ]
+    """
+    The A An It Its He His She Her They Their This That These Those In On At By For From With To And Or But As If
+    When While Where Because Since So After Before During Until Between There Here Today Now Then Last Next Every
+    Each All Both No Not Never Always Only Also One Two Three Four Five Six Seven Eight Nine Ten Some Many Most
+    Few Visitors Guests Members What Who Why How Which Once Under Over About Although Though Unlike Despite Fill
+    Press Use Turn Clean Put Open Close Keep Water Its Our We You Your My I
+    """.split()  # noqa: SIM905
 )
 _PERSON_CUE = re.compile(
     r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|Sir|Capt)\. ?|\bby |\bcaptain |\bmayor |\bsister |\bbrother |\bnephew |\bniece |\bson "
@@ -343,11 +133,6 @@ def covers(answer: str, fact: Fact) -> bool:
     return re.search(rf"(?<![\w.,]){re.escape(fact.key.lower())}(?!\w|[.,]\d)", answer.lower()) is not None
 
 
-def content_words(text: str) -> set[str]:
-    """The telling words of a text, lower case."""
-    return {word for word in re.findall(r"[\w']+", text.lower().replace("’", "'")) if word not in _STOP}
-
-
 def _candidates(text: str) -> Iterator[tuple[Kind, int, int, str]]:
     for match in _QUOTED.finditer(text):
         yield Kind.QUOTE, match.start(1), match.end(1), ""
@@ -362,7 +147,7 @@ def _candidates(text: str) -> Iterator[tuple[Kind, int, int, str]]:
         words = unit.group().split(" ")[1:] if unit and not unit.group().startswith("-") else []
         noun: list[str] = []
         for word in words:
-            if word in _STOP:
+            if is_empty(word):
                 break
             noun.append(word)
         stop = match.end() + sum(len(word) + 1 for word in noun)
@@ -402,7 +187,7 @@ def _things(text: str) -> Iterator[tuple[Kind, int, int, str]]:
     for match in _THING_HEAD.finditer(text):
         words: list[str] = []
         for word in match.group(1).split(" "):
-            if word in _STOP or word.endswith("ly"):
+            if is_empty(word) or word.endswith("ly"):
                 break
             words.append(word)
         while len(words) > 1:

@@ -8,7 +8,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from worker.pairs.facts import Fact, Kind, content_words
+from worker.pairs.facts import Fact, Kind
+from worker.pairs.outline import Outline
+from worker.pairs.words import content_words, stems_of
 
 LONGEST_QUESTION = 40
 """Words."""
@@ -23,6 +25,8 @@ NEAR_DUPLICATE = "near-duplicate"
 UNANSWERABLE = "unanswerable"
 CUT_OFF = "answer cut off"
 REFUSAL = "answer is a refusal"
+ELSEWHERE = "asks about another passage"
+VAGUE = "asks nothing"
 ENOUGH = "more than needed"
 INVENTS = "names what the document does not"
 
@@ -50,10 +54,11 @@ _REFUSAL = re.compile(
 )
 
 
-_ASKING = frozenset(
-    "what who whom whose which when where why how name call many much long year day date time number reason locat "  # noqa: SIM905
-    "person kind type plac person found start begin happen price cost weight length tall big heavy temperature".split()
+_ASKING = stems_of(
+    "what who whom whose which when where why how name names called many much long year day date time number reason "
+    "located person kind type place found start begin happen price cost weight length tall big heavy temperature come"
 )
+"""What questions are made of, whatever they ask."""
 
 
 def clean(text: str) -> str:
@@ -63,13 +68,14 @@ def clean(text: str) -> str:
     return line[:1].upper() + line[1:]
 
 
-def fault(question: str, names: set[str], passage: str, fact: Fact | None) -> str | None:
+def fault(question: str, passage: str, fact: Fact | None, outline: Outline) -> str | None:
     """Why a question is dropped, or None.
 
     Args:
-        names: the names that the document states, lower case.
-        passage: all that a question may draw its names and numbers from: the passage with title and heading.
-        fact: what it is to ask for.
+        question: to look at.
+        passage: what it was written about.
+        fact: what it is to ask for; None where that is open.
+        outline: of the passage's document.
     """
     words = question.split()
     if not question.endswith("?") or len(words) < 3 or not _OPENING.match(question) or question.count("?") > 1:
@@ -78,18 +84,22 @@ def fault(question: str, names: set[str], passage: str, fact: Fact | None) -> st
         return TOO_LONG
     if _ABOUT_THE_TEXT.search(question) or _dangles(question):
         return NOT_SELF_CONTAINED
-    if not names_something(question, names):
+    if not names_something(question, outline.names):
         return NAMES_NOTHING
-    if invents(question, f"{passage} {' '.join(names)}"):
+    if invents(question, f"{passage} {' '.join(outline.names)}"):
         return INVENTS
     if fact is not None and leaks(question, fact):
         return LEAKS
     if question.rstrip("?").lower() in passage.lower() or _copies(question, passage):
         return COPY
+    if _vague(question, outline):
+        return VAGUE
+    if foreign_stems(question, f"{passage} {outline.subject.bare}") & outline.stems:
+        return ELSEWHERE  # seen: the year of the flood that closed a museum, asked as "In which year was it opened?"
     return None
 
 
-def names_something(question: str, names: set[str]) -> bool:
+def names_something(question: str, names: frozenset[str]) -> bool:
     """Whether a question names the document's subject or a name in it."""
     lowered = question.lower()
     return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", lowered) for name in names)
@@ -114,12 +124,9 @@ def invents(text: str, known: str) -> bool:
     )
 
 
-def foreign(question: str, known: str) -> int:
-    """How many telling words of a question the passage does not have, in any form."""
-    stems = _stems(known)
-    return len(
-        [stem for stem in _stems(" ".join(content_words(question))) if stem not in stems and stem not in _ASKING]
-    )
+def foreign_stems(question: str, known: str) -> frozenset[str]:
+    """Telling words of a question which what is known does not have, in any form."""
+    return stems_of(" ".join(content_words(question))) - stems_of(known) - _ASKING
 
 
 def refuses(answer: str) -> bool:
@@ -129,7 +136,7 @@ def refuses(answer: str) -> bool:
 
 def similarity(one: str, other: str) -> float:
     """Jaccard index of two questions' stemmed words, from 0 to 1."""
-    left, right = _stems(one), _stems(other)
+    left, right = stems_of(one), stems_of(other)
     return len(left & right) / len(left | right) if left | right else 1.0
 
 
@@ -140,7 +147,7 @@ def choose(questions: Iterable[str], count: int, most_alike: float, known: str, 
     instead was tried, and chose its inventions.
     """
     counted = Counter(questions)
-    surest = sorted(counted, key=lambda question: (foreign(question, known), -counted[question]))
+    surest = sorted(counted, key=lambda question: (len(foreign_stems(question, known)), -counted[question]))
     chosen: list[str] = []
     for question in surest:
         if any(similarity(question, other) > most_alike for other in chosen):
@@ -152,9 +159,14 @@ def choose(questions: Iterable[str], count: int, most_alike: float, known: str, 
     return chosen
 
 
-def _stems(text: str) -> frozenset[str]:
-    words = re.findall(r"[\w']+", text.lower())
-    return frozenset(re.sub(r"(?:ing|ed|es|s)$", "", word) for word in words if word not in {"the", "a", "an"})
+def _vague(question: str, outline: Outline) -> bool:
+    """Whether nothing is asked of the thing that is named: "What is the Hollin Museum?"."""
+    if re.match(r"(?:where|who is|who was)\b", question, re.IGNORECASE):
+        return False
+    rest = question.lower()
+    for name in sorted(outline.names, key=len, reverse=True):
+        rest = rest.replace(name, " ")
+    return not stems_of(" ".join(content_words(rest))) - _ASKING
 
 
 def _dangles(question: str) -> bool:

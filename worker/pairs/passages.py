@@ -103,12 +103,9 @@ def blocks(text: str) -> Iterator[Block]:
             case "tr_open":
                 row = []
             case "tr_close":
-                if row and header is not row:
-                    line = _table_row(header, row)
-                    if line:
-                        yield Block(heading, line)
-            case "thead_close":
-                header, row = row, []
+                line = _table_row(header, row)
+                if line:
+                    yield Block(heading, line)
             case "inline":
                 plain = _plain(token)
                 if inside == "heading_open":

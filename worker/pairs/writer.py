@@ -34,8 +34,8 @@ class Completion:
 class Writer(Protocol):
     """Generates text with the base model. Many calls may be in flight at once."""
 
-    async def complete(self, prompt: str, sampling: Sampling) -> list[Completion]:
+    async def complete(self, prompt: str, sampling: Sampling, /) -> list[Completion]:
         """Go on from a plain prompt, `sampling.n` times."""
 
-    async def chat(self, messages: Sequence[dict[str, str]], sampling: Sampling) -> list[Completion]:
+    async def chat(self, messages: Sequence[dict[str, str]], sampling: Sampling, /) -> list[Completion]:
         """Answer a chat through the model's own template, `sampling.n` times."""

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from worker.pairs import filters
-from worker.pairs.facts import SENTENCE_STARTERS, Fact, Kind, facts_of
+from worker.pairs.facts import SENTENCE_STARTERS, Fact, Kind
+from worker.pairs.outline import Outline
 from worker.pairs.passages import Passage
 from worker.pairs.subjects import Subject
 from worker.pairs.writer import Sampling, Writer
@@ -69,16 +70,6 @@ class Written:
     dropped: Counter[str] = field(default_factory=Counter)
 
 
-def names_of(subject: Subject, passages: Sequence[Passage]) -> set[str]:
-    """The names that make a question self-contained: the subject's, and every name that a passage states."""
-    found = {subject.bare.lower()}
-    for passage in passages:
-        for fact in facts_of(passage.focus):
-            if fact.kind in {Kind.PERSON, Kind.NAME} and len(fact.target) > 2:
-                found.add(fact.target.lower())
-    return {name for name in found if name}
-
-
 def led_prompt(passage: Passage, fact: Fact, subject: Subject, lead: str) -> str:
     """The prompt of the weak writer. What all share comes first, then what a passage's facts share."""
     text = subject.resolve(passage.text)
@@ -86,16 +77,16 @@ def led_prompt(passage: Passage, fact: Fact, subject: Subject, lead: str) -> str
 
 
 async def write_led(
-    writer: Writer, passage: Passage, fact: Fact, subject: Subject, names: set[str], lead: str, sampling: Sampling
+    writer: Writer, passage: Passage, fact: Fact, outline: Outline, lead: str, sampling: Sampling
 ) -> Written:
     """Questions for one fact that begin with `lead`, the same one as often as it was written."""
     written = Written()
-    for completion in await writer.complete(led_prompt(passage, fact, subject, lead), sampling):
+    for completion in await writer.complete(led_prompt(passage, fact, outline.subject, lead), sampling):
         text = filters.clean(lead + completion.text)
         if completion.finish_reason == "stop" and not text.endswith("?"):
             text += "?"
-        text = ground(text, subject, names)
-        reason = filters.fault(text, names, passage.text, fact)
+        text = ground(text, outline.subject, outline.names)
+        reason = filters.fault(text, passage.text, fact, outline)
         if reason:
             written.dropped[reason] += 1
         else:
@@ -104,7 +95,7 @@ async def write_led(
 
 
 async def write_plainly(
-    writer: Writer, passage: Passage, names: set[str], count: int, missing: Sequence[Fact], sampling: Sampling
+    writer: Writer, passage: Passage, outline: Outline, count: int, missing: Sequence[Fact], sampling: Sampling
 ) -> Written:
     """Questions that a strong model writes about a passage as a JSON list; about the `missing` facts, where given."""
     wanted = "; ".join(fact.target for fact in missing)
@@ -123,7 +114,7 @@ async def write_plainly(
     for completion in await writer.chat([{"role": "user", "content": request}], sampling):
         for line in questions_in(completion.text):
             text = filters.clean(line)
-            reason = filters.fault(text, names, passage.text, None)
+            reason = filters.fault(text, passage.text, None, outline)
             if reason:
                 written.dropped[reason] += 1
             else:
@@ -152,12 +143,18 @@ def by_rule(passage: Passage, fact: Fact, subject: Subject) -> list[Question]:
     """
     written: list[Question] = []
     start = sentence_start(passage, fact, subject)
-    if len(start.split()) >= 3:
+    if len(start.split()) >= 3 and (fact.kind is not Kind.THING or _ends_in_a_clause(fact.before)):
         written.append(Question(passage.id, f'Complete this sentence: "{start} ..."', CLOZE, fact))
         written.append(Question(passage.id, f"{start} {in_place(fact)}?", IN_PLACE, fact))
     if fact.kind is Kind.PERSON:
         written.append(Question(passage.id, f"Who is {fact.target}?", ABOUT, fact))
     return written
+
+
+def _ends_in_a_clause(before: str) -> bool:
+    """Whether the words before a thing have a verb and do not just go on a list: "The café on the" does not."""
+    verb = re.search(r"\b(?:is|was|are|were|has|have|had|met|\w{2,}ed|\w{3,}s)\b", before)
+    return verb is not None and not re.search(r"(?:,|\band|\bor)(?: (?:the|an?|its))?\s*$", before)
 
 
 def in_place(fact: Fact) -> str:
@@ -224,7 +221,7 @@ _PLACES = re.compile(
 )
 
 
-def ground(question: str, subject: Subject, names: set[str]) -> str:
+def ground(question: str, subject: Subject, names: frozenset[str]) -> str:
     """Make a question name its subject: in the place of a generic name or a pronoun, or else beside the question."""
     text = subject.resolve(question)
     if filters.names_something(text, names) or not subject.bare:

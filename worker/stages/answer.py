@@ -5,7 +5,6 @@ Writes `pairs.jsonl` and `summary.json`.
 
 import asyncio
 import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from app.errors import StageError
 from worker.distillation.prompts import teacher_messages
 from worker.pairs.answering import Answered, Answering, answer, hold_out
 from worker.pairs.model_size import parameters_of
+from worker.pairs.outline import by_document, outline_of
 from worker.pairs.passages import Passage
 from worker.pairs.records import pair_records, passages_from, questions_from, write_lines
-from worker.pairs.subjects import Subject, subject_of
 from worker.pairs.writing import STRONG_MODEL, Question
 from worker.stages import Progress, StageInputs
 from worker.stages.generation import EngineWriter
@@ -61,16 +60,8 @@ async def _answer(
             EngineWriter(client, inputs.base_model_name),
             questions,
             {passage.id: passage for passage in passages},
-            _subjects(passages),
+            {key: outline_of(those).subject for key, those in by_document(passages).items()},
             lambda passage, text: teacher_messages(passage.title, passage.heading, passage.text, text),
             answering,
             progress,
         )
-
-
-def _subjects(passages: list[Passage]) -> dict[str, Subject]:
-    """Each document's subject, as ask read it."""
-    documents: defaultdict[str, list[Passage]] = defaultdict(list)
-    for passage in passages:
-        documents[passage.document_id].append(passage)
-    return {key: subject_of(those[0].title, [p.focus for p in those]) for key, those in documents.items()}

@@ -1,0 +1,59 @@
+from worker.pairs import filters
+from worker.pairs.answering import ADDS, Pair, fault, hold_out
+from worker.pairs.facts import facts_of
+from worker.pairs.passages import split
+from worker.pairs.writer import Completion
+from worker.pairs.writing import Question
+
+(PASSAGE,) = split("doc_1", "The Hollin Museum", "The Hollin Museum was founded by Ada Pell in 1962.", words=1)
+YEAR = next(fact for fact in facts_of(PASSAGE.focus, "Hollin Museum") if fact.target == "1962")
+QUESTION = Question(PASSAGE.id, "When was the Hollin Museum founded?", "year", YEAR)
+
+
+def why(text: str, finish_reason: str = "stop", question: Question = QUESTION) -> str | None:
+    return fault(Completion(text, finish_reason), text, question, PASSAGE)
+
+
+def test_why_an_answer_is_dropped() -> None:
+    assert why("It was founded in 1962.") is None
+    assert why("It was founded in 1962 and then", "length") == filters.CUT_OFF
+    assert why("The text does not mention it.") == filters.REFUSAL
+    assert why("It was founded by Ada Pell.") == filters.UNANSWERABLE
+    assert why("It was founded in 1962 in Stroud.") == ADDS
+    assert why("It was founded in 1962, with 30 boats.") == ADDS
+    assert why("") == filters.UNANSWERABLE
+
+
+def test_an_answer_to_an_open_question_must_give_some_fact() -> None:
+    open_question = Question(PASSAGE.id, "What of the Hollin Museum?", "open", None)
+    assert why("Ada Pell founded it.", question=open_question) is None
+    assert why("It is a museum.", question=open_question) == filters.UNANSWERABLE
+
+
+def pairs(facts: int, questions: int) -> list[Pair]:
+    made = []
+    for number in range(facts):
+        (passage,) = split("doc_1", "T", f"Mill number {number} has {number + 100} doors.", words=1, first=number)
+        (fact,) = [fact for fact in facts_of(passage.focus) if fact.target.endswith("doors")]
+        for way in range(questions):
+            question = Question(passage.id, f"Way {way} to ask of mill {number}?", fact.kind.value, fact)
+            made += [Pair(question, "greedy", sampled=False), Pair(question, "sampled", sampled=True)]
+    return made
+
+
+def test_held_out_questions_are_about_facts_that_training_covers() -> None:
+    split_up = hold_out(pairs(20, 4), seed=1)
+    held = {pair.question.text for pair in split_up if pair.held_out}
+    trained = [pair.question for pair in split_up if not pair.held_out]
+    assert len(held) == 8
+    assert held.isdisjoint(question.text for question in trained)
+    assert {pair.question.fact for pair in split_up if pair.held_out} <= {question.fact for question in trained}
+    assert not any(pair.sampled for pair in split_up if pair.held_out)
+    assert hold_out(pairs(20, 4), seed=1) == split_up
+    assert hold_out(pairs(20, 4), seed=2) != split_up
+
+
+def test_held_out_bounds() -> None:
+    assert len([pair for pair in hold_out(pairs(5, 3), seed=0) if pair.held_out]) == 4
+    assert len([pair for pair in hold_out(pairs(100, 5), seed=0) if pair.held_out]) == 24
+    assert not [pair for pair in hold_out(pairs(3, 1), seed=0) if pair.held_out]

@@ -1,0 +1,64 @@
+import pytest
+
+from worker.pairs.facts import Fact, Kind, covers, facts_of
+
+
+def found(text: str, known: str = "") -> dict[str, str]:
+    return {fact.target: fact.kind.value for fact in facts_of(text, known)}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It opened in 1962 inside a former rope factory.", {"1962": "year", "former rope factory": "thing"}),
+        ("The mill was founded by Ada Pellrow.", {"Ada Pellrow": "person"}),
+        ("The best member was Dr. Emeka Sund.", {"Dr. Emeka Sund": "person"}),
+        ("It stands on the river Sarne in the town of Greyford Cross.", {"Sarne": "name", "Greyford Cross": "name"}),
+        ("The mill holds 2,300 model boats.", {"2,300 model boats": "quantity"}),
+        ("The kettle holds 1.4 litres.", {"1.4 litres": "quantity"}),
+        ("The warranty lasts five years.", {"five years": "quantity"}),
+        ("The walk is held on 9 October.", {"9 October": "date"}),
+        ("The mill opens on Monday at 10:30.", {"Monday": "day", "10:30": "time"}),
+        ('Its motto is "Sow while they sleep".', {"Sow while they sleep": "quote"}),
+        ("It shut because the water had ruined it.", {"because the water had ruined it": "reason"}),
+        ("The part number is TK-310.", {"TK-310": "name"}),
+        ("A pie is known as the Bargeman.", {"Bargeman": "name"}),
+    ],
+)
+def test_facts_are_found_with_their_kind(text: str, expected: dict[str, str]) -> None:
+    facts = found(text)
+    assert expected.items() <= facts.items(), facts
+
+
+def test_the_subject_and_first_words_are_no_facts() -> None:
+    assert found("The Hollin Museum grew. Today visitors smile.", "Hollin Museum") == {}
+
+
+def test_a_fact_knows_what_stands_around_it() -> None:
+    (fact,) = facts_of("The mill holds 460 boats today.")
+    assert (fact.before, fact.key, fact.after) == ("The mill holds ", "460", " today.")
+
+
+def test_facts_never_overlap() -> None:
+    text = "On 9 October 1974 Dr. Ada Sund gave 25 crowns to Calder House, a red brick villa."
+    spans = [(len(fact.before), len(fact.before) + len(fact.target)) for fact in facts_of(text)]
+    assert len(spans) >= 4
+    assert all(a[1] <= b[0] or b[1] <= a[0] for i, a in enumerate(spans) for b in spans[:i])
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "answer", "right"),
+    [
+        (Kind.QUANTITY, "460", "It has 460 boats.", True),
+        (Kind.QUANTITY, "460", "It has 1460 boats.", False),
+        (Kind.QUANTITY, "8", "It costs 8.50 marks.", False),
+        (Kind.QUANTITY, "8", "It costs 8.", True),
+        (Kind.YEAR, "1962", "In 1926.", False),
+        (Kind.PERSON, "Ada Pellrow", "Pellrow did.", True),
+        (Kind.PERSON, "Ada Pellrow", "Marta did.", False),
+        (Kind.REASON, "because the water had ruined its floors", "Water ruined the wooden floors.", True),
+        (Kind.REASON, "because the water had ruined its floors", "It was closed.", False),
+    ],
+)
+def test_whether_an_answer_gives_the_fact(kind: Kind, key: str, answer: str, right: bool) -> None:
+    assert covers(answer, Fact(kind, key, key, "", "")) is right

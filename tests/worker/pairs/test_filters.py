@@ -1,0 +1,83 @@
+from collections import Counter
+
+import pytest
+
+from worker.pairs import filters
+from worker.pairs.facts import Fact, Kind
+from worker.pairs.outline import outline_of
+from worker.pairs.passages import split
+
+PASSAGE = "The Hollin Museum holds 460 model boats, and the largest exhibit is the steamer Blue Heron."
+OUTLINE = outline_of(split("doc_1", "The Hollin Museum", f"{PASSAGE} It opened in 1962.", words=1))
+BOATS = Fact(Kind.QUANTITY, "460 model boats", "460", "The Hollin Museum holds ", ", and the largest ...")
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("How many model boats does the Hollin Museum hold?", None),
+        ("At the Hollin Museum, how many boats are there?", None),
+        ("What is the name of the Hollin Museum and its largest exhibit?", None),
+        ("What is the Hollin Museum?", filters.VAGUE),
+        ("How much is the number of the Hollin Museum?", filters.VAGUE),
+        ("How many boats opened the Hollin Museum?", filters.ELSEWHERE),
+        ("How many model boats does the Hollin Museum", filters.UNFINISHED),
+        ("The Hollin Museum holds boats?", filters.UNFINISHED),
+        ("How many boats are in the Hollin Museum? And why?", filters.UNFINISHED),
+        ("How many model boats does the museum hold?", filters.NAMES_NOTHING),
+        ("According to the text, how many boats has the Hollin Museum?", filters.NOT_SELF_CONTAINED),
+        ("How many boats does it hold at the Hollin Museum?", filters.NOT_SELF_CONTAINED),
+        ("Which boats of the Hollin Museum are 460 in number?", filters.LEAKS),
+        ("How many boats did the Hollin Museum sell to Elgin?", filters.INVENTS),
+        ("How many of the 900 boats does the Hollin Museum show?", filters.INVENTS),
+        ("What " + "very " * 50 + "old boats has the Hollin Museum?", filters.TOO_LONG),
+        ("What of the boats of the boats of the Hollin Museum?", filters.TOO_LONG),
+    ],
+)
+def test_why_a_question_is_dropped(question: str, reason: str | None) -> None:
+    assert filters.fault(question, PASSAGE, BOATS, OUTLINE) == reason
+
+
+def test_a_question_that_copies_its_sentence_is_dropped() -> None:
+    passage = "The Blue Heron is a paddle steamer which was built by hand for the Sarne."
+    question = "Is the Blue Heron is a paddle steamer which was built by hand for the Sarne?"
+    assert filters.fault(question, passage, None, OUTLINE) == filters.COPY
+
+
+@pytest.mark.parametrize(
+    ("answer", "refusal"),
+    [
+        ("The passage does not mention it.", True),
+        ("It is not specified.", True),
+        ("I'm sorry, but I cannot answer.", True),
+        ("The museum opened in 1962.", False),
+        ("The society was not founded in Malta.", False),
+    ],
+)
+def test_refusals(answer: str, refusal: bool) -> None:
+    assert filters.refuses(answer) is refusal
+
+
+def test_choosing_prefers_what_is_sure_and_drops_what_is_nearly_the_same() -> None:
+    dropped: Counter[str] = Counter()
+    chosen = filters.choose(
+        [
+            "How many boats does the Hollin Museum hold?",
+            "How many boats did the Hollin Museum hold?",
+            "How much do the cigar barrels of the Hollin Museum weigh?",
+            "How many boats does the Hollin Museum hold?",
+            "What is the number of model boats in the Hollin Museum?",
+        ],
+        count=2,
+        most_alike=0.7,
+        known=PASSAGE,
+        dropped=dropped,
+    )
+    assert chosen[0] == "How many boats does the Hollin Museum hold?"
+    assert chosen[1] == "What is the number of model boats in the Hollin Museum?"
+    assert dropped[filters.NEAR_DUPLICATE] == 1
+    assert dropped[filters.ENOUGH] == 1
+
+
+def test_cleaning_takes_off_quotes_and_list_marks() -> None:
+    assert filters.clean(' 3. "who built\n the mill?" ') == "Who built the mill?"

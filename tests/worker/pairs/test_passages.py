@@ -1,0 +1,98 @@
+import time
+
+import pytest
+
+from worker.pairs.passages import Passage, read_title, sentences_of, split, words_for
+
+
+def texts(passages: list[Passage]) -> list[str]:
+    return [passage.text for passage in passages]
+
+
+def test_every_sentence_becomes_a_passage_that_knows_title_and_heading() -> None:
+    text = "# The Mill\n\nThe mill is old. A wheel turns.\n\n## Visiting\n\nTickets cost 4 marks.\n"
+    passages = split("doc_1", "The Mill", text, words=1)
+    assert texts(passages) == ["The mill is old.", "A wheel turns.", "Tickets cost 4 marks."]
+    assert [passage.heading for passage in passages] == [None, None, "Visiting"]
+    assert [passage.id for passage in passages] == ["p0001", "p0002", "p0003"]
+    assert {passage.title for passage in passages} == {"The Mill"}
+
+
+def test_a_sentence_that_points_back_is_shown_with_the_one_before() -> None:
+    (_, second, third) = split(
+        "doc_1", "Mill", "Ada Pell built it in 1903. She sold it. In that year it burnt.", words=1
+    )
+    assert second.text == "Ada Pell built it in 1903. She sold it."
+    assert second.focus == "She sold it."
+    assert third.text == "Ada Pell built it in 1903. She sold it. In that year it burnt."
+
+
+def test_a_sentence_does_not_point_back_over_a_heading() -> None:
+    passages = split("doc_1", "Mill", "The mill is old.\n\n## Care\n\nIt needs oil.", words=1)
+    assert passages[1].text == "It needs oil."
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Dr. Vell met Mr. J. R. Okun at 3.5 p.m. today. He left.", 2),
+        ("It weighs 2.5 kg. It costs e.g. $4.20 per unit, i.e. little!", 2),
+        ("It takes approx. 5 min. to boil. Then wait.", 2),
+        ("See Fig. 3 for U.S. data. No. 4 is best.", 2),
+        ("no full stop at all", 1),
+        ("", 0),
+    ],
+)
+def test_abbreviations_decimals_and_initials_do_not_end_a_sentence(text: str, expected: int) -> None:
+    assert len(sentences_of(text)) == expected
+
+
+def test_larger_passages_keep_whole_sentences_and_no_short_tail() -> None:
+    sentence = "The mill has nine wheels and a red door. "
+    passages = split("doc_1", "Mill", sentence * 20, words=60)
+    assert [len(passage.text.split()) for passage in passages] == [63, 63, 54]
+    assert all(passage.text.endswith(".") and passage.focus == passage.text for passage in passages)
+    assert len(split("doc_1", "Mill", sentence * 8, words=60)) == 1
+
+
+def test_lists_tables_code_and_marks_of_markdown() -> None:
+    text = (
+        "A *fine* [mill](http://a.b) with `code`.\r\n\r\n- nine wheels\r\n- one door\r\n\r\n"
+        "| Part | Price |\r\n|---|---|\r\n| seal | 12 marks |\r\n| lid | 3 marks |\r\n\r\n"
+        "```\nx = 1. Y\n```\r\n\r\nSetext\r\n======\r\nlast 2 < 3 <b>"
+    )
+    passages = split("doc_1", "T", text, words=1)
+    assert texts(passages) == [
+        "A fine mill with code.", "nine wheels", "one door", "Part: seal; Price: 12 marks.",
+        "Part: lid; Price: 3 marks.", "x = 1. Y", "last 2 < 3 <b>",
+    ]  # fmt: skip
+    assert passages[-1].heading == "Setext"
+
+
+def test_one_word_is_a_passage_and_nothing_is_none() -> None:
+    assert texts(split("doc_1", "T", "word", words=1)) == ["word"]
+    assert split("doc_1", "T", " \n\n ", words=1) == []
+    assert split("doc_1", "T", "# Only a heading\n", words=1) == []
+
+
+def test_a_text_without_full_stops_is_cut_before_it_outgrows_a_prompt() -> None:
+    passages = split("doc_1", "T", "word " * 1000, words=1)
+    assert max(len(passage.text.split()) for passage in passages) <= 120
+    assert sum(len(passage.text.split()) for passage in passages) == 1000
+
+
+def test_200_kilobytes_take_little_time() -> None:
+    text = "The mill has nine wheels. It is red.\n\n" * 5000
+    begun = time.monotonic()
+    passages = split("doc_1", "T", text, words=1)
+    assert len(passages) == 10_000
+    assert time.monotonic() - begun < 20
+
+
+def test_title_from_the_text() -> None:
+    assert read_title("\ufeff# The *Mill*\n\nText.") == "The Mill"
+    assert read_title("Text.\n\n## Part") is None
+
+
+def test_small_models_get_single_sentences() -> None:
+    assert [words_for(size) for size in (135_000_000, 2_000_000_000, 8_000_000_000)] == [1, 60, 150]

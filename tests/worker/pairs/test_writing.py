@@ -1,0 +1,118 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from worker.pairs.facts import facts_of
+from worker.pairs.leads import leads
+from worker.pairs.outline import outline_of
+from worker.pairs.passages import split
+from worker.pairs.subjects import Subject, subject_of
+from worker.pairs.writer import Completion, Sampling
+from worker.pairs.writing import by_rule, ground, questions_in, write_plainly
+
+MUSEUM = Subject("the Hollin Museum", "Hollin Museum", "the museum")
+KETTLE = Subject("the Tarlow K7", "Tarlow K7", "the kettle")
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "name", "generic"),
+    [
+        ("The Hollin Museum", "The Hollin Museum is old. The museum is red.", "the Hollin Museum", "the museum"),
+        ("Tarlow K7 Field Kettle: Guide", "The Tarlow K7 boils. The kettle is red.", "the Tarlow K7", "the kettle"),
+        ("Acme", "Acme grew.", "Acme", None),
+        ("notes.txt", "Nothing of the kind.", "notes.txt", None),
+        ("", "Text.", "", None),
+    ],
+)
+def test_what_a_document_is_about(title: str, text: str, name: str, generic: str | None) -> None:
+    subject = subject_of(title, [text])
+    assert (subject.name, subject.generic) == (name, generic)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "target", "expected"),
+    [
+        ("It opened in 1962.", "1962", "In which year"),
+        ("The mill was founded by Ada Pell.", "Ada Pell", "By whom"),
+        ("It stands in the town of Greyford.", "Greyford", "In which town"),
+        ("A fish pie known as the Bargeman is served.", "Bargeman", "What is the name of the fish pie"),
+        ("The museum holds 460 model boats.", "460 model boats", "How many model boats"),
+        ("A ticket costs 8 florins.", "8 florins", "How much"),
+        ("Tours last 75 minutes.", "75 minutes", "How long"),
+        ("The director has been Ada Pell.", "Ada Pell", "Who is the director"),
+        ("It shut because the water had ruined it.", "because the water had ruined it", "Why"),
+        ("The museum opened in 1962.", "1962", "In which year did the Hollin Museum"),
+    ],
+)
+def test_leads_suit_the_fact(sentence: str, target: str, expected: str) -> None:
+    (fact,) = [fact for fact in facts_of(sentence, MUSEUM.bare) if fact.target == target]
+    assert expected in leads(fact, MUSEUM)
+
+
+@pytest.mark.parametrize(
+    ("question", "subject", "expected"),
+    [
+        ("How old is the museum?", MUSEUM, "How old is the Hollin Museum?"),
+        ("How much is a ticket?", MUSEUM, "How much is a ticket at the Hollin Museum?"),
+        ("What is its motto?", MUSEUM, "What is the Hollin Museum's motto?"),
+        ("What is the lid?", KETTLE, "What is the lid of the Tarlow K7?"),
+        ("How long is charging?", KETTLE, "For the Tarlow K7, how long is charging?"),
+        ("Who built the Blue Heron?", MUSEUM, "Who built the Blue Heron?"),
+    ],
+)
+def test_a_question_is_made_to_name_its_subject(question: str, subject: Subject, expected: str) -> None:
+    assert ground(question, subject, frozenset({subject.bare.lower(), "blue heron"})) == expected
+
+
+def test_questions_by_rule_name_the_subject_and_stop_at_the_fact() -> None:
+    text = "The Hollin Museum stands by a river. It was founded by Ada Pell in 1962. A ticket costs 8 florins."
+    passages = split("doc_1", "The Hollin Museum", text, words=1)
+    written = [
+        question.text
+        for passage in passages
+        for fact in facts_of(passage.focus, MUSEUM.bare)
+        for question in by_rule(passage, fact, MUSEUM)
+    ]
+    assert "The Hollin Museum was founded by whom?" in written
+    assert 'Complete this sentence: "The Hollin Museum was founded by Ada Pell in ..."' in written
+    assert "At the Hollin Museum, a ticket costs how many florins?" in written
+    assert "Who is Ada Pell?" in written
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ('Sure! ["Who?", "What \\"x\\"?"] Done.', ["Who?", 'What "x"?']),
+        ('```json\n[{"question": "Who?"}]\n```', ["Who?"]),
+        ('["Who?", "What is cut o', ["Who?"]),
+        ("1. Who is it?\nSome words.\n2. Why?", ["1. Who is it?", "2. Why?"]),
+        ("[1, null]", []),
+        ("", []),
+    ],
+)
+def test_questions_are_read_from_any_reply(reply: str, expected: list[str]) -> None:
+    assert questions_in(reply) == expected
+
+
+class Replies:
+    """A writer that answers what it was given, to try what is done with replies that no small model gives."""
+
+    def __init__(self, reply: str) -> None:
+        self.reply = reply
+
+    async def complete(self, _prompt: str, _sampling: Sampling) -> list[Completion]:
+        return [Completion(self.reply, "stop")]
+
+    async def chat(self, _messages: Sequence[dict[str, str]], _sampling: Sampling) -> list[Completion]:
+        return [Completion(self.reply, "stop")]
+
+
+def test_plainly_written_questions_are_filtered_and_counted() -> None:
+    passages = split("doc_1", "The Hollin Museum", "The Hollin Museum opened in 1962.", words=1)
+    reply = (
+        '["When did the Hollin Museum open?", "When did it open?", "In the text, when was the Hollin Museum opened?"]'
+    )
+    written = asyncio.run(write_plainly(Replies(reply), passages[0], outline_of(passages), 3, (), Sampling()))
+    assert [question.text for question in written.questions] == ["When did the Hollin Museum open?"]
+    assert written.dropped.total() == 2

@@ -1,0 +1,29 @@
+"""Words of a text: which of them tell something, and what they are without their endings."""
+
+import re
+
+_EMPTY = frozenset(
+    """
+    a an the of in on at by for from with to and or but as that which who whom whose is are was were be been has have
+    had it its his her their them they he she this these those not no than then when while where because since so if
+    into inside under over about only also all each every both after before during until between up down out off
+    nobody somebody everyone there here can could may might must will would should do does did gets get got made makes
+    itself themselves once today
+    """.split()  # noqa: SIM905
+)
+
+
+def is_empty(word: str) -> bool:
+    """Whether a lower-case word tells nothing by itself."""
+    return word in _EMPTY
+
+
+def content_words(text: str) -> set[str]:
+    """The telling words of a text, lower case."""
+    return {word for word in re.findall(r"[\w']+", text.lower().replace("’", "'")) if word not in _EMPTY}
+
+
+def stems_of(text: str) -> frozenset[str]:
+    """A text's words without articles and endings, so that "opened" is "open"."""
+    words = re.findall(r"[\w']+", text.lower())
+    return frozenset(re.sub(r"(?:ing|ed|es|s|e)$", "", word) for word in words if word not in {"the", "a", "an"})
