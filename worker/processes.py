@@ -16,6 +16,7 @@ TASK_FILE: Final = "task.json"
 RESULT_FILE: Final = "result.json"
 ERROR_FILE: Final = "error.json"
 OUT_FOLDER: Final = "out"
+FETCHED_FOLDER: Final = "fetched"  # beside the stages' folders: what was downloaded from a remote store
 _PROCESS_FILE: Final = "process"
 
 

@@ -52,11 +52,16 @@ class Reaper:
         self._wake_unclaimed()
 
     def _run(self) -> None:
+        failures = 0
         while not self._stopping.is_set():
             try:
                 self.look()
-            except Exception:  # most likely the database is away; whatever it is, the next look comes
-                _LOG.warning("The reaper could not look after jobs this time.", exc_info=True)
+                failures = 0
+            except Exception as error:  # most likely the database is away; whatever it is, the next look comes
+                if failures == 0:
+                    _LOG.warning("Abandoned jobs cannot be looked for, trying again: %s", error)
+                _LOG.debug("The reaper met an error.", exc_info=True)
+                failures += 1
             self._stopping.wait(self._pause_seconds)
 
     def _reclaim(self, held: Held) -> None:

@@ -28,6 +28,7 @@ from worker.logs import JobLog, job_log
 from worker.owner import process_name
 from worker.processes import (
     ERROR_FILE,
+    FETCHED_FOLDER,
     OUT_FOLDER,
     RESULT_FILE,
     TASK_FILE,
@@ -168,8 +169,11 @@ class Runner:
         """A finished stage has lost its artefacts: what was made from them must not be mixed with new ones."""
         log.warning("the artefacts of the stage %s are gone; it and those after it are done again", first)
         keeper.write(partial(leases.forget_stages, first=first))
+        work = self._settings.work_folder / job.id
+        shutil.rmtree(work / FETCHED_FOLDER, ignore_errors=True)
         for stage in STAGES[STAGES.index(first) :]:
             get_store().delete(f"jobs/{job.id}/{stage}")
+            shutil.rmtree(work / stage, ignore_errors=True)  # its checkpoints, too
         get_store().delete(f"adapters/{job.adapter_id}")
         return keeper.write(_load)[0]
 

@@ -23,7 +23,7 @@ from app.jobs.settings import ResolvedSettings
 from app.settings import get_settings
 from app.store import get_store
 from worker.logs import configure_logging
-from worker.processes import ERROR_FILE, OUT_FOLDER, RESULT_FILE, TASK_FILE
+from worker.processes import ERROR_FILE, FETCHED_FOLDER, OUT_FOLDER, RESULT_FILE, TASK_FILE
 from worker.stages import DocumentText, EngineAddress, Progress, StageInputs
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -103,7 +103,7 @@ def _gather_artefacts(folder: Path, job_id: str, finished: list[str]) -> Path:
     shutil.rmtree(artefacts, ignore_errors=True)
     artefacts.mkdir()
     for stage in finished:
-        local = get_store().local_folder(f"jobs/{job_id}/{stage}", cache=folder.parent / "fetched")
+        local = get_store().local_folder(f"jobs/{job_id}/{stage}", cache=folder.parent / FETCHED_FOLDER)
         (artefacts / stage).symlink_to(local, target_is_directory=True)
     return artefacts
 
