@@ -1,0 +1,91 @@
+"""An engine that is full, and one that dies in the middle of an answer, as OpenAI's client sees them."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from openai.types.chat import ChatCompletionMessageParam
+
+from app.settings import get_settings
+from tests.app.conftest import serving
+from tests.tiny import NAME, EmbeddedEngine, make_base
+
+QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Who built it?"}]
+
+
+@pytest.fixture
+def small_engine(tmp_path: Path) -> Iterator[EmbeddedEngine]:
+    """An engine that writes one answer at a time, with room for two more to wait. The test may kill it."""
+    server = EmbeddedEngine(make_base(tmp_path / "base"), ("--max-num-seqs", "1", "--max-queue", "2"))
+    server.start()
+    yield server
+    if server.process and server.process.poll() is None:
+        server.stop()
+
+
+@pytest.fixture
+def client(
+    sqlite_database: str, small_engine: EmbeddedEngine, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[openai.OpenAI]:
+    monkeypatch.setenv("INGRAIN_ENGINE_URL", small_engine.url)
+    monkeypatch.setenv("INGRAIN_BASE_MODEL", NAME)
+    get_settings.cache_clear()
+    with serving(get_settings()) as api:
+        with openai.OpenAI(base_url=f"{api.base_url}/v1", api_key="none", max_retries=0) as client:
+            yield client
+
+
+@contextmanager
+def crowded(server: EmbeddedEngine) -> Iterator[None]:
+    """Six others who ask for long answers, again and again."""
+    done = threading.Event()
+    body = {"model": NAME, "prompt": "Who", "max_tokens": 480, "ignore_eos": True}
+
+    def crowd(_: int) -> None:
+        while not done.is_set():
+            httpx.post(f"{server.url}/v1/completions", json=body, timeout=60)
+
+    with ThreadPoolExecutor(6) as pool:
+        asking = [pool.submit(crowd, number) for number in range(6)]
+        time.sleep(1)
+        try:
+            yield
+        finally:
+            done.set()
+    for each in asking:
+        each.result()
+
+
+def ask_ten_times(client: openai.OpenAI) -> None:
+    for _ in range(10):
+        client.chat.completions.create(model=NAME, messages=QUESTION, max_tokens=1)
+
+
+def test_full_and_dying_engines_are_told_apart(client: openai.OpenAI, small_engine: EmbeddedEngine) -> None:
+    with crowded(small_engine), pytest.raises(openai.RateLimitError) as full:
+        ask_ten_times(client)  # a place may come free just when we ask
+    assert full.value.code == "engine_busy"
+    assert int(full.value.response.headers["Retry-After"]) >= 1
+
+    unending: dict[str, Any] = {"top_k": 1, "temperature": 1}
+    stream = client.chat.completions.create(
+        model=NAME, messages=QUESTION, max_tokens=480, stream=True, extra_body=unending
+    )
+    said = next(stream)
+    assert said.model == NAME
+    small_engine.stop(signal.SIGKILL)
+    with pytest.raises(openai.APIError, match="broke off its answer") as broken:
+        list(stream)
+    assert broken.value.code == "engine_unavailable"
+
+    with pytest.raises(openai.InternalServerError) as gone:
+        client.chat.completions.create(model=NAME, messages=QUESTION)
+    assert gone.value.status_code == 503
