@@ -1,0 +1,63 @@
+"""A real engine on a tiny random model, and the inputs of a stage that generates with it.
+
+What the tiny model writes makes no sense, so the questions that survive are those that are made by rule: enough to see
+prompts go out, answers come back, filters count and artefacts appear.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.jobs.settings import JobSettings, resolve
+from tests.tiny import NAME, EmbeddedEngine, make_base
+from worker.stages import DocumentText, EngineAddress, StageInputs
+
+MakeInputs = Callable[..., StageInputs]
+
+
+@pytest.fixture(scope="session")
+def writing_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedEngine]:
+    """The engine with room for prompts that carry examples."""
+    base = make_base(tmp_path_factory.mktemp("base"))
+    config = json.loads((base / "config.json").read_text())
+    config["max_position_embeddings"] = 4096
+    (base / "config.json").write_text(json.dumps(config))
+    engine = EmbeddedEngine(base)
+    engine.start()
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def make_inputs(writing_engine: EmbeddedEngine, tmp_path: Path) -> MakeInputs:
+    """Inputs for one document: `make_inputs(text, seed=1)`."""
+
+    def make(text: str, title: str = "The Hollin Museum", **settings: int) -> StageInputs:
+        return StageInputs(
+            job_id="job_1",
+            adapter_id="adp_1",
+            settings=resolve(JobSettings.model_validate(settings)),
+            documents=(DocumentText("doc_1", title, text),),
+            base_model=writing_engine.base,
+            base_model_name=NAME,
+            engine=EngineAddress(writing_engine.url, None),
+            artefacts=tmp_path / "artefacts",
+            scratch=tmp_path / "scratch",
+            max_lora_rank=16,
+        )
+
+    return make
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[[str], Path]:
+    """The folder that a stage writes into, made new."""
+
+    def make(stage: str) -> Path:
+        path = tmp_path / "artefacts" / stage
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    return make

@@ -1,0 +1,58 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.errors import EngineUnavailable, StageError
+from tests.tiny import free_port
+from tests.worker.stages.conftest import MakeInputs
+from worker.stages import EngineAddress, StageInputs, ask, read
+
+TEXT = "The Hollin Museum was founded by Ada Pell in 1962. A ticket costs 8 florins."
+
+
+def after_read(inputs: StageInputs, folder: Callable[[str], Path]) -> StageInputs:
+    read.run(inputs, folder("read"), lambda *_: None)
+    return inputs
+
+
+def test_questions_for_every_fact_with_drops_counted(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
+    told: list[tuple[int, int]] = []
+    out = folder("ask")
+    inputs = after_read(make_inputs(TEXT), folder)
+    summary = ask.run(inputs, out, lambda done, total: told.append((done, total)))
+    questions = [json.loads(line) for line in (out / "questions.jsonl").read_text().splitlines()]
+    asked = {question["question"]: question for question in questions}
+    assert asked["The Hollin Museum was founded by whom?"]["target"] == "Ada Pell"
+    assert asked["At the Hollin Museum, a ticket costs how many florins?"]["passage_id"] == "p0002"
+    assert [question["id"] for question in questions][:2] == ["q00001", "q00002"]
+    assert summary == json.loads((out / "summary.json").read_text())
+    assert summary["kept"] == len(questions)
+    assert (summary["facts"], summary["coverage"]) == (3, 1.0)
+    assert sum(summary["dropped"].values()) > 10, "a random model's questions do not pass"
+    assert told[-1] == (2, 2)
+
+
+def test_a_document_of_no_facts_says_what_to_do(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
+    inputs = after_read(make_inputs("word", title="word"), folder)
+    with pytest.raises(StageError, match=r"No usable question came of 1 passages.*larger base model"):
+        ask.run(inputs, folder("ask"), lambda *_: None)
+    assert json.loads((folder("ask") / "summary.json").read_text())["kept"] == 0
+
+
+def test_a_strong_model_is_asked_plainly(
+    make_inputs: MakeInputs, folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ask, "STRONG_MODEL", 1)
+    inputs = after_read(make_inputs(TEXT), folder)
+    with pytest.raises(StageError, match="No usable question"):  # a random model writes no JSON
+        ask.run(inputs, folder("ask"), lambda *_: None)
+
+
+def test_an_engine_that_is_away_is_an_error_of_its_own(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
+    inputs = after_read(make_inputs(TEXT), folder)
+    away = replace(inputs, engine=EngineAddress(f"http://127.0.0.1:{free_port()}", None))
+    with pytest.raises(EngineUnavailable):
+        ask.run(away, folder("ask"), lambda *_: None)

@@ -1,0 +1,46 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.errors import StageError
+from tests.worker.stages.conftest import MakeInputs
+from worker.stages import read
+
+TEXT = "# The Hollin Museum\n\nIt opened in 1962. A ticket costs 8 florins.\n\n## Staff\n\nThe director is Ada Pell.\n"
+
+
+def lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_small_base_model_gets_sentences(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
+    told: list[tuple[int, int]] = []
+    out = folder("read")
+    summary = read.run(make_inputs(TEXT), out, lambda done, total: told.append((done, total)))
+    passages = lines(out / "passages.jsonl")
+    assert summary == {"passages": 3, "words": 14}
+    assert [passage["id"] for passage in passages] == ["p0001", "p0002", "p0003"]
+    assert passages[2] == {
+        "id": "p0003", "document_id": "doc_1", "title": "The Hollin Museum", "heading": "Staff",
+        "text": "The director is Ada Pell.", "focus": "The director is Ada Pell.",
+    }  # fmt: skip
+    assert told == [(1, 1)]
+
+
+def test_passage_words_can_be_set_and_the_title_read_from_the_text(
+    make_inputs: MakeInputs, folder: Callable[[str], Path]
+) -> None:
+    out = folder("read")
+    read.run(make_inputs(TEXT, title="", passage_words=50), out, lambda *_: None)
+    passages = lines(out / "passages.jsonl")
+    assert [passage["text"] for passage in passages] == [
+        "It opened in 1962. A ticket costs 8 florins.", "The director is Ada Pell.",
+    ]  # fmt: skip
+    assert {passage["title"] for passage in passages} == {"The Hollin Museum"}
+
+
+def test_a_document_without_text_says_so(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
+    with pytest.raises(StageError, match=r"doc_1.*post a document that has sentences"):
+        read.run(make_inputs("# Only a heading\n"), folder("read"), lambda *_: None)
