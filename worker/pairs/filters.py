@@ -6,7 +6,8 @@ give its own answer away. Near-duplicates are questions whose words, order aside
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 from worker.pairs.facts import Fact, Kind
 from worker.pairs.outline import Outline
@@ -14,6 +15,8 @@ from worker.pairs.words import content_words, stems_of
 
 LONGEST_QUESTION = 40
 """Words."""
+MOST_OWN_WORDS = 2
+"""Telling words that a question may have and its passage not, until it counts as strange."""
 
 UNFINISHED = "unfinished"
 TOO_LONG = "too long"
@@ -141,15 +144,20 @@ def similarity(one: str, other: str) -> float:
 
 
 def choose(questions: Iterable[str], count: int, most_alike: float, known: str, dropped: Counter[str]) -> list[str]:
-    """Up to `count` different questions, the surest first; those nearly the same as a chosen one are dropped.
+    """Up to `count` different questions; those nearly the same as a chosen one are dropped.
 
-    What a small model writes often and in the passage's own words is what it is sure of; choosing the most unlike ones
-    instead was tried, and chose its inventions.
+    What a small model writes often and in the passage's own words is what it is sure of; questions with one or two
+    words of their own ask for the same in another way. The two take turns. Choosing those that differ most was tried,
+    and chose inventions.
     """
     counted = Counter(questions)
-    surest = sorted(counted, key=lambda question: (len(foreign_stems(question, known)), -counted[question]))
+    strangeness = {question: len(foreign_stems(question, known)) for question in counted}
+    ordered = sorted(counted, key=lambda question: (strangeness[question], -counted[question]))
+    surest = [question for question in ordered if strangeness[question] == 0]
+    reworded = [question for question in ordered if 0 < strangeness[question] <= MOST_OWN_WORDS]
+    strange = [question for question in ordered if strangeness[question] > MOST_OWN_WORDS]
     chosen: list[str] = []
-    for question in surest:
+    for question in [*_in_turns(surest, reworded), *strange]:
         if any(similarity(question, other) > most_alike for other in chosen):
             dropped[NEAR_DUPLICATE] += 1
         elif len(chosen) < count:
@@ -157,6 +165,11 @@ def choose(questions: Iterable[str], count: int, most_alike: float, known: str, 
         else:
             dropped[ENOUGH] += 1
     return chosen
+
+
+def _in_turns(first: list[str], second: list[str]) -> Iterator[str]:
+    for pair in zip_longest(first, second):
+        yield from (question for question in pair if question is not None)
 
 
 def _vague(question: str, outline: Outline) -> bool:

@@ -77,7 +77,7 @@ def _by_kind(fact: Fact) -> list[str]:
         case _:
             preposition = _PREPOSITION.search(fact.before)
             start = [f"{preposition.group(1).capitalize()} what"] if preposition else []
-            return ["What", *start, *_is_leads(fact), "Which", "What kind of", "What does"]
+            return [*_is_leads(fact), *start, "What", "What kind of"]
 
 
 def _is_leads(fact: Fact) -> list[str]:
