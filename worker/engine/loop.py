@@ -220,13 +220,17 @@ class EngineLoop(threading.Thread):
     def _prefill(self) -> None:
         """Compute the next piece of new prompts; those whose prompt is whole get their first token."""
         budget = self._limits.step_tokens
-        slots: list[int] = []
-        for slot, sequence in enumerate(self._running):
+        chosen: set[int] = set()
+        for sequence in self._running:
             if sequence.prefilling and budget > 0:
-                slots.append(slot)
+                chosen.add(id(sequence))
                 budget -= len(sequence.request.prompt) - sequence.computed
-        for reading in (False, True):
-            group = [s for s in slots if (self._running[s].request.params.prompt_logprobs is not None) is reading]
+        for reading in (False, True):  # slots are looked up each time: an answer of one token frees its own at once
+            group = [
+                slot
+                for slot, sequence in enumerate(self._running)
+                if id(sequence) in chosen and (sequence.request.params.prompt_logprobs is not None) is reading
+            ]
             if group:
                 self._prefill_group(group, reading=reading)
 
