@@ -9,7 +9,7 @@ from transformers import GenerationConfig
 
 from worker.distillation.student import Student
 
-ROWS = 32  # prompts decoded side by side
+ROWS = 64  # prompts decoded side by side
 
 
 @dataclass(frozen=True, slots=True)

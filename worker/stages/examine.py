@@ -13,7 +13,7 @@ from worker.grading import agrees
 from worker.stages import Progress, StageInputs
 
 MOST_QUESTIONS = 32  # spread over the document; a larger document is examined on a sample
-ANSWER_TOKENS = 48
+ANSWER_TOKENS = 40
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
