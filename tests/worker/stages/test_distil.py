@@ -1,0 +1,170 @@
+"""Distil and examine on a tiny base model: artefacts in, an adapter and its report out."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from app.errors import StageError
+from app.jobs.settings import JobSettings, resolve
+from tests.tiny import NAME, make_base
+from worker.distillation import training
+from worker.stages import EngineAddress, StageInputs, distil, examine
+
+PASSAGE = {
+    "id": "p0001",
+    "document_id": "doc_1",
+    "title": "The Hollin Museum",
+    "heading": None,
+    "text": "The Hollin Museum was founded by Ada Pellrow in 1962.",
+}
+FACTS = [("Who founded the Hollin Museum?", "Ada Pellrow did."), ("When was it founded?", "It was founded in 1962.")]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_base(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture
+def inputs(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageInputs:
+    """Three training pairs and one that is held out, of one passage; few retention prompts."""
+    monkeypatch.setattr(distil, "RETENTION_PROMPTS", 3)
+    monkeypatch.setattr(distil, "use_all_cores", lambda: torch.set_num_threads(1))
+    monkeypatch.setattr(examine, "use_all_cores", lambda: torch.set_num_threads(1))
+    pairs = [
+        _pair(1, *FACTS[0], split="train", sampled=False),
+        _pair(2, FACTS[0][0], "Ada.", split="train", sampled=True),
+        _pair(3, *FACTS[1], split="train", sampled=False),
+        _pair(4, "What is the year of the Hollin Museum?", "1962", split="held_out", sampled=False),
+    ]
+    _write(tmp_path / "artefacts" / "read" / "passages.jsonl", [PASSAGE])
+    questions = [{"id": "q1", "passage_id": "p0001", "question": pairs[3]["question"], "kind": "x", "target": "1962"}]
+    _write(tmp_path / "artefacts" / "ask" / "questions.jsonl", questions)
+    _write(tmp_path / "artefacts" / "answer" / "pairs.jsonl", pairs)
+    settings = JobSettings.model_validate({"rank": 4, "epochs": 3, "batch_size": 2, "learning_rate": 5e-3})
+    return StageInputs(
+        job_id="job_1",
+        adapter_id="adp_1",
+        settings=resolve(settings),
+        documents=(),
+        base_model=base,
+        base_model_name=NAME,
+        engine=EngineAddress("http://127.0.0.1:1", None),
+        artefacts=tmp_path / "artefacts",
+        scratch=tmp_path / "scratch",
+        max_lora_rank=8,
+    )
+
+
+def test_pairs_become_an_adapter_with_losses_and_a_canary(inputs: StageInputs) -> None:
+    told: list[tuple[int, int]] = []
+    summary, out = _distil(inputs, told)
+    assert {file.name for file in (out / "adapter").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    assert summary["pairs"] == 3
+    assert summary["steps"] == 6
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1]
+    written = json.loads((out / "training.json").read_text())
+    assert [step for step, _, _ in written["loss"]] == [1, 2, 3, 4, 5, 6]
+    assert written["epochs"] == 3
+    assert set(written["seconds"]) == {"prepare", "train"}
+
+
+def test_the_canary_is_what_plain_peft_computes(inputs: StageInputs) -> None:
+    _, out = _distil(inputs)
+    canary = json.loads((out / "training.json").read_text())["canary"]
+    tokenizer = AutoTokenizer.from_pretrained(inputs.base_model)
+    text = tokenizer.apply_chat_template(canary["messages"], tokenize=False, add_generation_prompt=True)
+    prompt, answer = tokenizer.encode(text, add_special_tokens=False), canary["answer_token_ids"]
+    assert canary["messages"] == [{"role": "user", "content": FACTS[0][0]}]
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(inputs.base_model), str(out / "adapter"))
+    with torch.no_grad():
+        scores = model(torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+    assert scores.argmax(-1).tolist() == answer
+    found = scores.gather(-1, torch.tensor(answer)[:, None])[:, 0]
+    torch.testing.assert_close(found, torch.tensor(canary["logprobs"]), rtol=1e-3, atol=1e-3)
+
+
+def test_a_killed_stage_goes_on_from_its_checkpoint(monkeypatch: pytest.MonkeyPatch, inputs: StageInputs) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_STEPS", 2)
+    _, whole = _distil(replace(inputs, scratch=inputs.scratch / "other"), name="whole")
+
+    def die(done: int, total: int) -> None:
+        if done == total - 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distil.run(inputs, inputs.artefacts / "killed", die)
+    told: list[tuple[int, int]] = []
+    _, again = _distil(inputs, told)
+    assert [total - done for done, total in told] == [6, 1, 0]  # prepared, then the fifth and the sixth step
+    assert (again / "adapter" / "adapter_model.safetensors").read_bytes() == (
+        whole / "adapter" / "adapter_model.safetensors"
+    ).read_bytes()
+
+
+def test_a_rank_that_the_engine_cannot_serve_is_refused_before_any_work(inputs: StageInputs) -> None:
+    with pytest.raises(StageError, match="INGRAIN_MAX_LORA_RANK"):
+        distil.run(replace(inputs, max_lora_rank=2), inputs.artefacts / "distil", lambda *_: None)
+
+
+def test_no_pairs_is_told_with_the_way_out(inputs: StageInputs) -> None:
+    _write(inputs.artefacts / "answer" / "pairs.jsonl", [])
+    with pytest.raises(StageError, match="longer document"):
+        distil.run(inputs, inputs.artefacts / "distil", lambda *_: None)
+
+
+def test_a_rate_that_breaks_the_training_is_told(inputs: StageInputs) -> None:
+    wild = replace(inputs, settings=inputs.settings.model_copy(update={"learning_rate": 1e30}))
+    with pytest.raises(StageError, match="Lower learning_rate"):
+        distil.run(wild, inputs.artefacts / "distil", lambda *_: None)
+
+
+def test_the_report_compares_base_teacher_and_adapter(inputs: StageInputs) -> None:
+    _distil(inputs)
+    out = inputs.artefacts / "examine"
+    out.mkdir()
+    told: list[tuple[int, int]] = []
+    summary = examine.run(inputs, out, lambda done, total: told.append((done, total)))
+    report = json.loads((out / "report.json").read_text())
+    assert told[-1] == (5, 5)
+    assert {who: score["of"] for who, score in report["recall"].items()} == {"base": 1, "teacher": 1, "adapter": 1}
+    (item,) = report["items"]
+    assert item["question"] == "What is the year of the Hollin Museum?"
+    assert item["expected"] == "1962"
+    assert {"answer", "right"} == set(item["adapter"])
+    assert report["drift"] > 0
+    assert 0 < report["general"]["same_first_choice"] <= 1
+    assert summary["recall"] == report["recall"]
+
+
+def _distil(
+    inputs: StageInputs, told: list[tuple[int, int]] | None = None, name: str = "distil"
+) -> tuple[dict[str, Any], Path]:
+    out = inputs.artefacts / name
+    out.mkdir()
+    seen = told if told is not None else []
+    return distil.run(inputs, out, lambda done, total: seen.append((done, total))), out
+
+
+def _pair(number: int, question: str, answer: str, *, split: str, sampled: bool) -> dict[str, Any]:
+    return {
+        "id": f"a{number:05}",
+        "passage_id": "p0001",
+        "question": question,
+        "answer": answer,
+        "kind": "x",
+        "sampled": sampled,
+        "split": split,
+    }
+
+
+def _write(file: Path, rows: list[dict[str, Any]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
