@@ -56,8 +56,9 @@ async def _answer(
         strong=parameters_of(inputs.base_model) >= STRONG_MODEL,
     )
     async with EngineClient(inputs.engine.url, inputs.engine.api_key) as client:
+        writer = await EngineWriter.for_job(client, inputs.base_model_name, settings.seed)
         return await answer(
-            EngineWriter(client, inputs.base_model_name),
+            writer,
             questions,
             {passage.id: passage for passage in passages},
             {key: outline_of(those).subject for key, those in by_document(passages).items()},

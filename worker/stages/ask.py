@@ -50,4 +50,5 @@ async def _ask(inputs: StageInputs, passages: list[Passage], progress: Progress)
         strong=parameters_of(inputs.base_model) >= STRONG_MODEL,
     )
     async with EngineClient(inputs.engine.url, inputs.engine.api_key) as client:
-        return await ask(EngineWriter(client, inputs.base_model_name), passages, asking, progress)
+        writer = await EngineWriter.for_job(client, inputs.base_model_name, settings.seed)
+        return await ask(writer, passages, asking, progress)

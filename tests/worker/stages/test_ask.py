@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -5,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from app.engine.client import EngineClient
 from app.errors import EngineUnavailable, StageError
 from tests.tiny import free_port
 from tests.worker.stages.conftest import MakeInputs
+from worker.pairs.writer import Completion, Sampling
 from worker.stages import EngineAddress, StageInputs, ask, read
+from worker.stages.generation import EngineWriter
 
 TEXT = "The Hollin Museum was founded by Ada Pell in 1962. A ticket costs 8 florins."
 
@@ -56,3 +60,17 @@ def test_an_engine_that_is_away_is_an_error_of_its_own(make_inputs: MakeInputs, 
     away = replace(inputs, engine=EngineAddress(f"http://127.0.0.1:{free_port()}", None))
     with pytest.raises(EngineUnavailable):
         ask.run(away, folder("ask"), lambda *_: None)
+
+
+def test_the_same_seed_writes_the_same(make_inputs: MakeInputs) -> None:
+    inputs = make_inputs(TEXT)
+
+    async def written(seed: int) -> list[Completion]:
+        async with EngineClient(inputs.engine.url) as client:
+            writer = await EngineWriter.for_job(client, inputs.base_model_name, seed)
+            return await writer.complete("Question: Who", Sampling(n=3, temperature=1.0, max_tokens=12))
+
+    first, again, other = (asyncio.run(written(seed)) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    assert len({completion.text for completion in first}) == 3
