@@ -52,13 +52,14 @@ class Installation:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def processes(self) -> dict[int, str]:
-        """The processes that belong to this home folder: process id -> command line."""
+        """The processes that belong to this home folder or one inside it: process id -> command line."""
         mark = f"INGRAIN_HOME={self.home}".encode()
         found = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 try:
-                    if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    variables = (entry / "environ").read_bytes().split(b"\0")
+                    if any(variable.startswith(mark) for variable in variables):
                         found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 except OSError:  # it ended meanwhile
                     continue

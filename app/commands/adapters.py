@@ -11,8 +11,6 @@ from app.api_client import Json
 from app.commands.jobs import coloured, moment
 from app.commands.shared import JsonOption, LimitOption, Screen, UrlOption, connect
 
-_RIGHT, _WRONG = "[green]✓[/]", "[red]✗[/]"
-
 
 def adapters(
     adapter_id: Annotated[str | None, typer.Argument(metavar="ID", help="One adapter; without it, all.")] = None,
@@ -78,6 +76,11 @@ def _show_report(console: Console, report: Json, with_items: bool) -> None:
     if with_items:
         answers = Table("question", "expected", "base", "teacher", "adapter", show_lines=True)
         for item in report.get("items", []):
-            marks = [_RIGHT if item[name]["right"] else _WRONG for name in ("base", "teacher", "adapter")]
-            answers.add_row(escape(item["question"]), escape(item["expected"]), *marks)
+            given = [_marked(item[name]) for name in ("base", "teacher", "adapter")]
+            answers.add_row(escape(item["question"]), escape(item["expected"]), *given)
         console.print(answers)
+
+
+def _marked(answer: Json) -> str:
+    text = escape(" ".join(str(answer.get("answer", "")).split()))
+    return f"[green]✓ {text}[/]" if answer["right"] else f"[red]✗ {text}[/]"

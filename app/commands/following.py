@@ -146,6 +146,8 @@ def describe(summary: Json) -> str:
         label = name.replace("_", " ")
         if name == "dropped" and isinstance(value, dict):
             parts.append(_describe_dropped(value))
+        elif name == "recall" and isinstance(value, dict):
+            parts.append(_describe_recall(value))
         elif isinstance(value, float):
             parts.append(f"{label} {value:.3g}")
         elif isinstance(value, int | str):
@@ -159,3 +161,7 @@ def _describe_dropped(counts: dict[str, Any]) -> str:
         return ""
     most_first = sorted(dropped.items(), key=lambda item: -item[1])
     return f"{sum(dropped.values())} dropped ({', '.join(f'{count} {reason}' for reason, count in most_first)})"
+
+
+def _describe_recall(scores: dict[str, Json]) -> str:
+    return "right: " + ", ".join(f"{who} {score['right']} of {score['of']}" for who, score in scores.items())

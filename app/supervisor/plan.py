@@ -115,8 +115,8 @@ def why_not_ready(url: str, key: str | None = None) -> str | None:
     """Why `url` does not answer with success; None when it does."""
     try:
         answer = httpx.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=_CHECK_SECONDS)
-    except httpx.HTTPError as error:
-        return str(error)
+    except httpx.TransportError:
+        return "no answer yet"
     if answer.is_success:
         return None
     try:

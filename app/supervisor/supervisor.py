@@ -138,9 +138,10 @@ class Supervisor:
                 raise PartFailed(part, f"was not ready after {_START_SECONDS:.0f} seconds: {reasons[part.name]}")
             names = list(reasons)
             if names != told or now - told_at > _REMIND_SECONDS:
-                is_late = now - started > _REMIND_SECONDS
-                text = "; ".join(f"{name}: {why}" if is_late else name for name, why in reasons.items())
-                self._tell(Notice("waiting", f"Waiting for {text} ({now - started:.0f} s)", {"parts": reasons}))
+                text = f"Waiting for {', '.join(names)} ({now - started:.0f} s)"
+                if now - started > _REMIND_SECONDS:
+                    text += f": {reasons[names[0]]}; the logs are in {self.settings.home / 'logs'}"
+                self._tell(Notice("waiting", text, {"parts": reasons}))
                 told, told_at = names, now
             time.sleep(_POLL_SECONDS)
 
