@@ -68,6 +68,26 @@ def test_sequences_that_share_a_long_beginning_answer_as_if_alone(loaded: Engine
     assert [choice["text"] for choice in n] == [expected] * 3
 
 
+def test_answers_that_end_at_once_do_not_disturb_those_computed_with_them(engine: Engine) -> None:
+    """Prompts of very different lengths, some with their own log-probabilities; many end in the step they begin in."""
+    tokenizer = tokenizer_of(engine.base)
+    prompts = [tokenizer.encode(f"{number} " + "beginning " * (1 + number % 9))[:100] for number in range(24)]
+
+    def ask(number: int) -> tuple[str, list[float]]:
+        more: dict[str, Any] = {"prompt_logprobs": 0} if number % 3 == 0 else {}
+        answer = engine.complete(prompts[number], max_tokens=1 + number % 2, logprobs=0, ignore_eos=True, **more)
+        choice = answer["choices"][0]
+        return choice["text"], choice["logprobs"]["token_logprobs"]
+
+    with ThreadPoolExecutor(24) as pool:
+        found = list(pool.map(ask, range(24)))
+    for number, (text, told) in enumerate(found):
+        answer = greedy(engine.base, prompts[number], 1 + number % 2)
+        assert text == tokenizer.decode(answer, skip_special_tokens=True)
+        expected = logprobs(engine.base, prompts[number] + answer)[-len(answer) :]
+        assert told == pytest.approx(expected, abs=1e-4)
+
+
 def test_logprobs_are_those_of_a_plain_forward_pass(loaded: Engine) -> None:
     tokenizer = tokenizer_of(loaded.base)
     prompt = tokenizer.encode("the lighthouse of Korvath")

@@ -28,6 +28,8 @@ from worker.engine.text import TextStream
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _LOOK_AHEAD = 512
+_HELD_STEPS = 4
+_PASS_TOKENS = 64  # a pass over the model costs about as much as this many tokens in it
 _TRUNK_BLOCKS = 8
 _TRUNK_SHARE = 0.6
 _TRUNKS = 8
@@ -68,6 +70,7 @@ class EngineLoop(threading.Thread):
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._awake = threading.Condition()
         self._deadline: float | None = None
+        self._held = 0
         self._events: list[tuple[Request, Output | Exception | None]] = []
 
     # What other threads call
@@ -154,8 +157,10 @@ class EngineLoop(threading.Thread):
     def _admit(self) -> None:
         """Give slots to waiting requests, first come first served, as far as slots and this step's tokens reach."""
         free = self._limits.rows - sum(max(1, s.request.unfinished if s.prefilling else 1) for s in self._running)
+        if self._gathers(free):
+            return
         pending = [s for s in self._running if s.prefilling]
-        budget = self._limits.step_tokens - sum(len(s.request.prompt) - s.computed for s in pending)
+        budget = self._limits.step_tokens - sum(s.missing for s in pending)
         coming = {name for sequence in pending for name in sequence.request.names}
         with self._awake:
             candidates = [self._waiting[i] for i in range(min(len(self._waiting), _LOOK_AHEAD))]
@@ -168,12 +173,21 @@ class EngineLoop(threading.Thread):
                 continue
             admitted.append(request)
             free -= request.params.n
-            budget -= len(request.prompt) - sequence.computed
+            budget -= sequence.missing
             coming.update(request.names)
         if admitted:
             taken = set(map(id, admitted))
             with self._awake:
                 self._waiting = deque(request for request in self._waiting if id(request) not in taken)
+
+    def _gathers(self, free: int) -> bool:
+        """Whether to let some more slots become free before new prompts are computed, which costs a pass of its own.
+
+        Only while most slots are busy, and only for a few steps: then a late request goes in alone.
+        """
+        busy = len(self._running) >= self._limits.rows // 2
+        self._held = self._held + 1 if busy and free < self._limits.rows // 8 and self._held < _HELD_STEPS else 0
+        return self._held > 0
 
     def _place(self, request: Request, coming: set[bytes]) -> Sequence | None:
         """A sequence with what the prefix cache knows of its prompt; None where more of it is just being computed."""
@@ -220,21 +234,18 @@ class EngineLoop(threading.Thread):
     def _prefill(self) -> None:
         """Compute the next piece of new prompts; those whose prompt is whole get their first token."""
         budget = self._limits.step_tokens
-        chosen: set[int] = set()
+        chosen: list[Sequence] = []
         for sequence in self._running:
             if sequence.prefilling and budget > 0:
-                chosen.add(id(sequence))
-                budget -= len(sequence.request.prompt) - sequence.computed
-        for reading in (False, True):  # slots are looked up each time: an answer of one token frees its own at once
-            group = [
-                slot
-                for slot, sequence in enumerate(self._running)
-                if id(sequence) in chosen and (sequence.request.params.prompt_logprobs is not None) is reading
-            ]
-            if group:
-                self._prefill_group(group, reading=reading)
+                chosen.append(sequence)
+                budget -= sequence.missing
+        for reading in (False, True):
+            group = [its for its in chosen if (its.request.params.prompt_logprobs is not None) is reading]
+            for alike in _alike(group):
+                self._prefill_group(alike, reading=reading)
 
-    def _prefill_group(self, slots: list[int], *, reading: bool) -> None:
+    def _prefill_group(self, sequences: list[Sequence], *, reading: bool) -> None:
+        slots = [self._running.index(sequence) for sequence in sequences]  # they move when others end
         chunks = [self._chunk(slot, self._limits.step_tokens) for slot in slots]
         logits_RTV = self._runner.run(chunks, all_logits=reading)
         whole: list[int] = []
@@ -401,3 +412,16 @@ def _fulfil(function: Callable[[], Any], future: "Future[Any]") -> None:
         future.set_result(function())
     except BaseException as error:
         future.set_exception(error)
+
+
+def _alike(sequences: list[Sequence]) -> list[list[Sequence]]:
+    """Groups whose missing pieces are about equally long: a pass pads to the longest, and costs something by itself."""
+    groups: list[list[Sequence]] = []
+    longest = wasted = 0
+    for sequence in sorted(sequences, key=lambda its: -its.missing):
+        wasted += longest - sequence.missing
+        if not groups or wasted > _PASS_TOKENS:
+            groups.append([])
+            longest, wasted = sequence.missing, 0
+        groups[-1].append(sequence)
+    return groups

@@ -58,21 +58,22 @@ def sample(
     exact without sorting the vocabulary: a drawn token belongs to the nucleus exactly when the tokens likelier than
     it weigh less than p together; else it is drawn again.
     """
-    chosen_N = logits_NV.argmax(dim=-1)
     rows = [row for row, wanted in enumerate(params) if wanted.temperature > 0]
+    everything = len(rows) == len(params)
+    tokens: list[int] = [0] * len(params) if everything else logits_NV.argmax(dim=-1).tolist()
     if rows:
         wanted = [params[row] for row in rows]
-        probabilities_RV = _probabilities(logits_NV[rows].float(), wanted)
-        drawn = _draw(probabilities_RV, [p.top_p for p in wanted], [generators[row] for row in rows])
-        chosen_N[rows] = drawn
-    tokens: list[int] = chosen_N.tolist()
+        logits_RV = logits_NV if everything else logits_NV[rows]
+        drawn = _draw(_probabilities(logits_RV, wanted), [p.top_p for p in wanted], [generators[row] for row in rows])
+        for row, token in zip(rows, drawn.tolist(), strict=True):
+            tokens[row] = token
     return tokens
 
 
 def _probabilities(logits_RV: Tensor, params: Sequence[SamplingParams]) -> Tensor:
     """Softmax at each row's temperature, after top-k and min-p."""
     temperature_R1 = torch.tensor([[p.temperature] for p in params], device=logits_RV.device)
-    logits_RV = logits_RV / temperature_R1.clamp_min(1e-5)
+    logits_RV = logits_RV.float() / temperature_R1.clamp_min(1e-5)
     for row, wanted in enumerate(params):
         if 0 < wanted.top_k < logits_RV.shape[1]:
             smallest = logits_RV[row].topk(wanted.top_k).values[-1]
@@ -88,35 +89,38 @@ def _probabilities(logits_RV: Tensor, params: Sequence[SamplingParams]) -> Tenso
 
 def _draw(probabilities_RV: Tensor, top_p: Sequence[float], generators: Sequence[torch.Generator | None]) -> Tensor:
     """One token a row, from its nucleus; one random number a draw, from the row's own generator where it has one."""
-    device = probabilities_RV.device
     cumulative_RV = probabilities_RV.cumsum(dim=-1)
-    chosen_R = torch.zeros(len(top_p), dtype=torch.long, device=device)
-    rows = list(range(len(top_p)))
+    chosen_R = _draw_once(cumulative_RV, generators)
+    rows = [row for row, limit in enumerate(top_p) if limit < 1.0]
     for _ in range(_MAX_DRAWS):
-        numbers = [float(torch.rand((), generator=generators[row], dtype=torch.float64)) for row in rows]
-        index = torch.tensor(rows, device=device)
-        mass_R1 = cumulative_RV[index, -1:]
-        target_R1 = torch.tensor(numbers, device=device).unsqueeze(1).to(mass_R1.dtype) * mass_R1
-        found_R1 = torch.searchsorted(cumulative_RV[index], target_R1, right=True)
-        found_R1 = found_R1.clamp_max(probabilities_RV.shape[1] - 1)
-        chosen_R[index] = found_R1.squeeze(1)
-        narrow = [row for row in rows if top_p[row] < 1.0]
-        if not narrow:
-            return chosen_R
-        outside = _outside_nucleus(probabilities_RV[narrow], chosen_R[narrow], [top_p[row] for row in narrow])
-        rows = [row for row, out in zip(narrow, outside, strict=True) if out]
+        rows = _outside_nucleus(probabilities_RV, chosen_R, rows, top_p)
         if not rows:
             return chosen_R
+        chosen_R[rows] = _draw_once(cumulative_RV[rows], [generators[row] for row in rows])
     chosen_R[rows] = probabilities_RV[rows].argmax(dim=-1)
     return chosen_R
 
 
-def _outside_nucleus(probabilities_RV: Tensor, chosen_R: Tensor, top_p: Sequence[float]) -> list[bool]:
-    """Whether the tokens likelier than the chosen one already weigh `top_p` together."""
-    chosen_R1 = probabilities_RV.gather(1, chosen_R.unsqueeze(1))
-    likelier_R = torch.where(probabilities_RV > chosen_R1, probabilities_RV, 0.0).sum(dim=-1)
-    outside: list[bool] = (likelier_R >= torch.tensor(top_p, device=likelier_R.device)).tolist()
-    return outside
+def _draw_once(cumulative_RV: Tensor, generators: Sequence[torch.Generator | None]) -> Tensor:
+    numbers = [[float(torch.rand((), generator=its, dtype=torch.float64))] for its in generators]
+    target_R1 = torch.tensor(numbers, dtype=cumulative_RV.dtype, device=cumulative_RV.device) * cumulative_RV[:, -1:]
+    found_R1 = torch.searchsorted(cumulative_RV, target_R1, right=True)
+    return found_R1.squeeze(1).clamp_max(cumulative_RV.shape[1] - 1)
+
+
+def _outside_nucleus(probabilities_RV: Tensor, chosen_R: Tensor, rows: list[int], top_p: Sequence[float]) -> list[int]:
+    """Those of `rows` in which the tokens likelier than the chosen one already weigh `top_p` together.
+
+    They weigh no more than what the chosen one leaves, so most draws need no look at the vocabulary.
+    """
+    own = probabilities_RV.gather(1, chosen_R.unsqueeze(1)).squeeze(1).tolist()
+    doubtful = [row for row in rows if 1.0 - own[row] >= top_p[row]]
+    if not doubtful:
+        return []
+    weights_RV = probabilities_RV[doubtful]
+    chosen_R1 = weights_RV.gather(1, chosen_R[doubtful].unsqueeze(1))
+    likelier = weights_RV.masked_fill_(weights_RV <= chosen_R1, 0.0).sum(dim=-1).tolist()
+    return [row for row, weight in zip(doubtful, likelier, strict=True) if weight >= top_p[row]]
 
 
 def token_logprobs(logits_NV: Tensor, tokens: Sequence[int], top: int) -> list[TokenLogprob]:

@@ -95,6 +95,11 @@ class Sequence:
         return self.computed < len(self.request.prompt)
 
     @property
+    def missing(self) -> int:
+        """How many tokens of its prompt have not been computed."""
+        return len(self.request.prompt) - self.computed
+
+    @property
     def incremental(self) -> bool:
         """Whether its text is wanted as it grows; otherwise it is decoded once, at the end."""
         return self.request.stream or bool(self.request.params.stop)

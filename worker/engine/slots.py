@@ -133,7 +133,9 @@ class StepCache:
         store = self._slots.store[layer]
         seen = []
         for part, new in enumerate((key, value)):
-            store[part][self._slot_N, :, self._index_N] = new[self._batch_N, :, self._column_N]
+            one_each = new.shape[2] == 1  # decoding: every row has one token, in order
+            kept = new[:, :, 0] if one_each else new[self._batch_N, :, self._column_N]
+            store[part][self._slot_N, :, self._index_N] = kept
             groups = [(rows, trunk.store[layer, part].unsqueeze(0)) for rows, trunk in self._groups]
             seen.append(Seen(store[part][self._rows, :, : self._length], groups))
         return seen[0], seen[1]
