@@ -4,7 +4,7 @@ Keeps the surest questions of a fact that differ from each other, and counts wha
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,11 +14,11 @@ from worker.pairs.leads import leads
 from worker.pairs.outline import Outline, by_document, outline_of
 from worker.pairs.passages import Passage
 from worker.pairs.subjects import Subject
+from worker.pairs.words import stems_of
 from worker.pairs.writer import Sampling, Writer
 from worker.pairs.writing import OPEN, Question, Written, by_rule, write_led, write_plainly
 
 THINGS_A_PASSAGE = 2
-MOST_ALIKE = 0.8
 LEADS = 6
 SAMPLES_A_LEAD = 3
 TOGETHER = 16
@@ -72,7 +72,25 @@ async def ask(
                 asked.dropped += written.dropped
             done += len(group)
             progress(done, len(passages))
+    asked.questions = _apart(asked.questions, asked.dropped)
     return asked
+
+
+def _apart(questions: Sequence[Question], dropped: Counter[str]) -> list[Question]:
+    """Only questions that ask one thing: what was written about two passages is dropped, and within one kept once."""
+    asked: defaultdict[frozenset[str], list[Question]] = defaultdict(list)
+    for question in questions:
+        asked[stems_of(question.text)].append(question)
+    kept: list[Question] = []
+    for question in questions:
+        alike = asked[stems_of(question.text)]
+        if len({other.passage_id for other in alike}) > 1:
+            dropped[filters.TWICE] += 1
+        elif alike[0] is not question:
+            dropped[filters.NEAR_DUPLICATE] += 1
+        else:
+            kept.append(question)
+    return kept
 
 
 def worth_asking(passage: Passage, subject: Subject) -> list[Fact]:
@@ -108,7 +126,7 @@ async def _ask_fact(writer: Writer, passage: Passage, fact: Fact, outline: Outli
         if found.questions:
             break
     known = f"{passage.text} {outline.subject.bare}"
-    texts = filters.choose((q.text for q in found.questions), wanted, MOST_ALIKE, known, found.dropped)
+    texts = filters.choose((q.text for q in found.questions), wanted, known, found.dropped)
     kept = [Question(passage.id, text, fact.kind.value, fact) for text in texts]
     return Written([*kept, *by_rule(passage, fact, outline.subject)], found.dropped)
 
@@ -130,7 +148,7 @@ async def _ask_plainly(
         if not missing:
             break
     most = max(4, asking.per_fact * len(facts))
-    texts = filters.choose((q.text for q in whole.questions), most, MOST_ALIKE, passage.text, whole.dropped)
+    texts = filters.choose((q.text for q in whole.questions), most, passage.text, whole.dropped)
     whole.questions = [Question(passage.id, text, OPEN, None) for text in texts]
     return facts, whole
 

@@ -15,6 +15,8 @@ from worker.pairs.words import content_words, stems_of
 
 LONGEST_QUESTION = 40
 """Words."""
+MOST_ALIKE = 0.8
+ENOUGH_QUESTIONS = 2
 MOST_OWN_WORDS = 2
 """Telling words that a question may have and its passage not, until it counts as strange."""
 
@@ -29,6 +31,7 @@ UNANSWERABLE = "unanswerable"
 CUT_OFF = "answer cut off"
 REFUSAL = "answer is a refusal"
 ELSEWHERE = "asks about another passage"
+TWICE = "fits two passages"
 VAGUE = "asks nothing"
 ENOUGH = "more than needed"
 INVENTS = "names what the document does not"
@@ -57,11 +60,14 @@ _REFUSAL = re.compile(
 )
 
 
-_ASKING = stems_of(
-    "what who whom whose which when where why how name names called many much long year day date time number reason "
-    "located person kind type place found start begin happen price cost weight length tall big heavy temperature come"
+_QUESTION_WORDS = stems_of(
+    "what who whom whose which when where why how name names called many much kind type person number place reason come"
 )
 """What questions are made of, whatever they ask."""
+_COMMON = _QUESTION_WORDS | stems_of(
+    "long year day date time located found start begin happen price cost weight length tall big heavy temperature"
+)
+"""Words that a question may have and its passage not: they go without saying."""
 
 
 def clean(text: str) -> str:
@@ -129,7 +135,7 @@ def invents(text: str, known: str) -> bool:
 
 def foreign_stems(question: str, known: str) -> frozenset[str]:
     """Telling words of a question which what is known does not have, in any form."""
-    return stems_of(" ".join(content_words(question))) - stems_of(known) - _ASKING
+    return stems_of(" ".join(content_words(question))) - stems_of(known) - _COMMON
 
 
 def refuses(answer: str) -> bool:
@@ -143,24 +149,24 @@ def similarity(one: str, other: str) -> float:
     return len(left & right) / len(left | right) if left | right else 1.0
 
 
-def choose(questions: Iterable[str], count: int, most_alike: float, known: str, dropped: Counter[str]) -> list[str]:
+def choose(questions: Iterable[str], count: int, known: str, dropped: Counter[str]) -> list[str]:
     """Up to `count` different questions; those nearly the same as a chosen one are dropped.
 
-    What a small model writes often and in the passage's own words is what it is sure of; questions with one or two
-    words of their own ask for the same in another way. The two take turns. Choosing those that differ most was tried,
-    and chose inventions.
+    What a small model writes in the passage's own words it is sure of; a question with one or two words of its own
+    that it writes more than once asks for the same in another way. The two take turns. The rest only fills up to
+    ENOUGH_QUESTIONS: choosing freely among it was tried, and chose inventions.
     """
     counted = Counter(questions)
     strangeness = {question: len(foreign_stems(question, known)) for question in counted}
     ordered = sorted(counted, key=lambda question: (strangeness[question], -counted[question]))
     surest = [question for question in ordered if strangeness[question] == 0]
-    reworded = [question for question in ordered if 0 < strangeness[question] <= MOST_OWN_WORDS]
-    strange = [question for question in ordered if strangeness[question] > MOST_OWN_WORDS]
+    reworded = [q for q in ordered if 0 < strangeness[q] <= MOST_OWN_WORDS and counted[q] > 1]
+    sound = list(_in_turns(surest, reworded))
     chosen: list[str] = []
-    for question in [*_in_turns(surest, reworded), *strange]:
-        if any(similarity(question, other) > most_alike for other in chosen):
+    for question in [*sound, *(question for question in ordered if question not in sound)]:
+        if any(similarity(question, other) > MOST_ALIKE for other in chosen):
             dropped[NEAR_DUPLICATE] += 1
-        elif len(chosen) < count:
+        elif len(chosen) < (count if question in sound else min(count, ENOUGH_QUESTIONS)):
             chosen.append(question)
         else:
             dropped[ENOUGH] += 1
@@ -179,7 +185,7 @@ def _vague(question: str, outline: Outline) -> bool:
     rest = question.lower()
     for name in sorted(outline.names, key=len, reverse=True):
         rest = rest.replace(name, " ")
-    return not stems_of(" ".join(content_words(rest))) - _ASKING
+    return not stems_of(" ".join(content_words(rest))) - _QUESTION_WORDS
 
 
 def _dangles(question: str) -> bool:

@@ -19,6 +19,7 @@ BOATS = Fact(Kind.QUANTITY, "460 model boats", "460", "The Hollin Museum holds "
         ("At the Hollin Museum, how many boats are there?", None),
         ("What is the name of the Hollin Museum and its largest exhibit?", None),
         ("What is the Hollin Museum?", filters.VAGUE),
+        ("Who founded the Hollin Museum?", None),
         ("How much is the number of the Hollin Museum?", filters.VAGUE),
         ("How many boats opened the Hollin Museum?", filters.ELSEWHERE),
         ("How many model boats does the Hollin Museum", filters.UNFINISHED),
@@ -63,13 +64,12 @@ def test_choosing_prefers_what_is_sure_and_drops_what_is_nearly_the_same() -> No
     chosen = filters.choose(
         [
             "How many boats does the Hollin Museum hold?",
-            "How many boats did the Hollin Museum hold?",
+            "How many boats does Hollin Museum hold?",
             "How much do the cigar barrels of the Hollin Museum weigh?",
             "How many boats does the Hollin Museum hold?",
             "What is the number of model boats in the Hollin Museum?",
         ],
-        count=2,
-        most_alike=0.7,
+        count=3,
         known=PASSAGE,
         dropped=dropped,
     )

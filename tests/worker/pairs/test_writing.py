@@ -3,6 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from worker.pairs.asking import Asking, ask
 from worker.pairs.facts import facts_of
 from worker.pairs.leads import leads
 from worker.pairs.outline import outline_of
@@ -116,3 +117,13 @@ def test_plainly_written_questions_are_filtered_and_counted() -> None:
     written = asyncio.run(write_plainly(Replies(reply), passages[0], outline_of(passages), 3, (), Sampling()))
     assert [question.text for question in written.questions] == ["When did the Hollin Museum open?"]
     assert written.dropped.total() == 2
+
+
+def test_a_question_that_fits_two_passages_is_dropped() -> None:
+    text = "The Hollin Museum was founded by Ada Pell. Its compass belonged to Idris Vane."
+    passages = split("doc_1", "The Hollin Museum", text, words=1)
+    asking = Asking(per_fact=4, temperature=1.0, strong=False)
+    asked = asyncio.run(ask(Replies(" owns the Hollin Museum"), passages, asking, lambda *_: None))
+    assert not [question for question in asked.questions if question.text == "Who owns the Hollin Museum?"]
+    one = asyncio.run(ask(Replies(" owns the Hollin Museum"), passages[:1], asking, lambda *_: None))
+    assert [question.text for question in one.questions].count("Who owns the Hollin Museum?") == 1
