@@ -105,3 +105,17 @@ def test_a_damaged_adapter_is_refused(engine: Engine, tmp_path: Path) -> None:
     response = engine.post("/v1/load_lora_adapter", lora_name="damaged", lora_path=str(folder))
     assert response.status_code == 400
     assert "DoRA" in response.json()["error"]["message"]
+
+
+def test_a_load_that_fails_half_way_leaves_the_engine_as_it_was(engine: Engine, tmp_path: Path) -> None:
+    before = engine.text(PROMPT, ignore_eos=True)
+    folder = shutil.copytree(engine.red, tmp_path / "half")
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "r": 4}))  # its weights are of rank 8
+    for others in (False, True):
+        response = engine.post("/v1/load_lora_adapter", lora_name="half", lora_path=str(folder))
+        assert response.status_code == 400, response.text
+        assert engine.text(PROMPT, ignore_eos=True) == before
+        if not others:
+            engine.load("red", engine.red)
+    assert engine.text(PROMPT, model="red", ignore_eos=True) == _expected(engine, PROMPT, engine.red)

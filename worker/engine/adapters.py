@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from peft import PeftModel
+from peft import PeftConfig, PeftModel
 
 from worker.engine.errors import EngineError, not_found
 from worker.engine.runner import Runner
@@ -132,28 +132,35 @@ class Adapters:
         adapter = Adapter(name, path, rank, next(self._loads))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._load_weights(adapter)
+            try:
+                self._load_weights(adapter)
+            except Exception as error:
+                log.exception("peft could not load %s from %s", name, path)
+                self._delete(adapter)
+                raise EngineError(f"Loading lora {name} failed: {error}", param="lora_path") from error
         self._by_name[name] = adapter
         return adapter
 
     def _load_weights(self, adapter: Adapter) -> None:
-        model = self._runner.model
-        if isinstance(model, PeftModel):
-            model.load_adapter(adapter.path, adapter.peft_name, autocast_adapter_dtype=False, low_cpu_mem_usage=True)
-        else:
-            model = PeftModel.from_pretrained(
-                model, adapter.path, adapter.peft_name, autocast_adapter_dtype=False, low_cpu_mem_usage=True
+        """Add the adapter's layers, empty, and then fill them; after a failure `_delete` takes them out again."""
+        name = adapter.peft_name
+        if not isinstance(self._runner.model, PeftModel):
+            config = PeftConfig.from_pretrained(adapter.path)
+            config.inference_mode = True
+            self._runner.model = PeftModel(
+                self._runner.base, config, name, autocast_adapter_dtype=False, low_cpu_mem_usage=True
             )
-        self._rest(model)
-        self._runner.model = model
+        self._runner.model.load_adapter(adapter.path, name, autocast_adapter_dtype=False, low_cpu_mem_usage=True)
+        self._runner.activate(name)
+        self._rest()
 
-    @staticmethod
-    def _rest(model: Any) -> None:
-        """No adapter is active by itself: rows name theirs, and a step of base rows alone costs nothing more.
+    def _rest(self) -> None:
+        """No adapter is active until a pass needs one: base rows alone then cost nothing more.
 
         The wrapper wants to know of one nevertheless, whose kind it looks up at every call.
         """
-        model.base_model.set_adapter([])
+        self._runner.activate(None)
+        model = self._runner.model
         model.active_adapter = next(iter(model.peft_config))
         model.eval().requires_grad_(False)
 
@@ -179,11 +186,14 @@ class Adapters:
 
     def _delete(self, adapter: Adapter) -> None:
         model = self._runner.model
+        if not isinstance(model, PeftModel) or adapter.peft_name not in model.peft_config:
+            return
+        self._runner.activate(None)
         if len(model.peft_config) == 1:
             self._runner.model = model.unload()
             return
         model.delete_adapter(adapter.peft_name)
-        self._rest(model)
+        self._rest()
 
 
 def _tensor_shapes(name: str, weights: Path) -> list[tuple[str, list[int]]]:

@@ -79,6 +79,7 @@ class Runner:
         kv_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         self.base = base
         self.model = base
+        self._active: str | None = None
         self.device: torch.device = base.device
         shape = CacheShape(config.num_hidden_layers, kv_heads, head_size, base.dtype, base.device)
         self.slots = Slots(shape, rows, max_length)
@@ -129,10 +130,22 @@ class Runner:
             "use_cache": True,
             "logits_to_keep": 0 if all_logits else 1,
         }
-        if any(chunk.adapter for chunk in chunks):
+        adapters = {chunk.adapter for chunk in chunks}
+        if len(adapters) == 1:
+            self.activate(adapters.pop())
+        else:
             inputs["adapter_names"] = [chunk.adapter or "__base__" for chunk in chunks]
         logits: Tensor = self.model(**inputs).logits
         return logits
+
+    def activate(self, adapter: str | None) -> None:
+        """Let one adapter (or none) serve all rows of the passes that name no adapters by row.
+
+        Peft puts a hook on every layer for each pass that names them by row, which takes as long as the adapter itself.
+        """
+        if self._active != adapter:
+            self.model.base_model.set_adapter([adapter] if adapter else [], inference_mode=True)
+            self._active = adapter
 
     def _long(self, values: Any) -> Tensor:
         return torch.tensor(values, dtype=torch.long, device=self.device)
