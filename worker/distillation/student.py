@@ -15,7 +15,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from worker.distillation.packing import Pack
+from worker.distillation.packing import Exchange, Pack, pack
 from worker.distillation.rendering import Renderer
 
 
@@ -38,21 +38,24 @@ class Student:
         self.renderer = renderer
         base: Any = model.get_base_model()
         self._decoder = base.get_decoder()
+        self._window = _window(base)
         self.head_VD: Tensor = base.get_output_embeddings().weight
         self.device = self.head_VD.device
         self.end_tokens = _end_tokens(base, renderer.tokenizer)
 
     def hidden(self, pack: Pack) -> Tensor:
-        """The last hidden states, after the final norm, where the pack's answers are predicted: (answers, D)."""
-        mask = pack.mask.to(self.device)[None, None]
-        output = self._decoder(
-            input_ids=pack.tokens.to(self.device)[None],
-            position_ids=pack.positions.to(self.device)[None],
-            attention_mask=mask,
-            use_cache=False,
-        )
-        hidden_ND: Tensor = output.last_hidden_state[0]
-        return hidden_ND[pack.answer_index.to(self.device)]
+        """The last hidden states, after the final norm, where the pack's answers are predicted: (answers, D).
+
+        Raises:
+            UnsuitableModel: the pack reaches beyond the model's attention window, which a tree's mask does not draw.
+        """
+        depth = int(pack.positions.max())
+        if self._window is not None and depth >= self._window:
+            raise UnsuitableModel(
+                f"{depth + 1} tokens do not fit into this model's attention window of {self._window}. Choose fewer "
+                "words a passage (passage_words)."
+            )
+        return _hidden(self._decoder, pack, self.device)
 
     @contextmanager
     def as_base(self) -> Iterator[None]:
@@ -94,7 +97,7 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[A
     """The base model, frozen, and its renderer.
 
     Raises:
-        UnsuitableModel: its logits are not its last hidden states times its LM head.
+        UnsuitableModel: its logits are not its last hidden states times its LM head, or it cannot read a tree.
     """
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     model: Any = AutoModelForCausalLM.from_pretrained(
@@ -107,6 +110,7 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[A
     )
     model.to(device).eval().requires_grad_(False)
     _check_head(model)
+    _check_tree(model)
     return model, Renderer(tokenizer, _end_tokens(model, tokenizer))
 
 
@@ -129,6 +133,26 @@ def load_student(folder: Path, adapter: Path, device: torch.device, dtype: torch
     return Student(PeftModel.from_pretrained(base, str(adapter), is_trainable=False).eval(), renderer)
 
 
+def _hidden(decoder: Any, pack: Pack, device: torch.device) -> Tensor:
+    output = decoder(
+        input_ids=pack.tokens.to(device)[None],
+        position_ids=pack.positions.to(device)[None],
+        attention_mask=pack.mask.to(device)[None, None],
+        use_cache=False,
+    )
+    hidden_ND: Tensor = output.last_hidden_state[0]
+    return hidden_ND[pack.answer_index.to(device)]
+
+
+def _window(model: Any) -> int | None:
+    """How far back the model's narrowest layer looks; None if all look back to the beginning."""
+    config = model.config.get_text_config()
+    if "sliding_attention" not in (getattr(config, "layer_types", None) or ()):
+        return None
+    window: int | None = config.sliding_window
+    return window
+
+
 def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
     ends = model.generation_config.eos_token_id
     ends = ends if isinstance(ends, list) else [ends]
@@ -145,4 +169,18 @@ def _check_head(model: Any) -> None:
         raise UnsuitableModel(
             f"The logits of this {model.config.model_type} model are not its last hidden states times its LM head "
             "(soft-capping, scaling or a bias), which the loss relies on. Choose a Llama, Qwen or Mistral model."
+        )
+
+
+@torch.no_grad()
+def _check_tree(model: Any) -> None:
+    """Two branches in one row have to give what each gives alone; recurrent layers, for one, would mix them."""
+    branches = [Exchange((4, 5, 6), (7, 8, 9)), Exchange((4, 5, 6), (10, 11, 12))]
+    together = _hidden(model.get_decoder(), pack(branches), model.device).float()
+    plain = [model.get_decoder()(torch.tensor([branch.inputs], device=model.device)) for branch in branches]
+    alone = torch.cat([output.last_hidden_state[0, len(branches[0].prompt) - 1 :] for output in plain]).float()
+    if (together - alone).abs().max() > 0.1 * alone.abs().max():
+        raise UnsuitableModel(
+            f"This {model.config.model_type} model has layers that are no plain attention, so that questions about one "
+            "passage cannot share it. Choose a Llama, Qwen or Mistral model."
         )

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from app.errors import StageError
 from worker.distillation import retention, teacher, training
 from worker.distillation.generation import greedy
@@ -30,7 +32,6 @@ CANARY_TOKENS = 24
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     """Train the adapter. Writes `adapter/` in PEFT's own layout, and `training.json`."""
-    began = time.monotonic()
     settings = inputs.settings
     if settings.rank > inputs.max_lora_rank:
         raise StageError(
@@ -44,8 +45,20 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     device = choose_device()
     try:
         student = new_student(inputs.base_model, settings.rank, settings.seed, device, choose_dtype(device))
-    except UnsuitableModel as error:
+        return _run(inputs, out, progress, student, pairs)
+    except (UnsuitableModel, training.TrainingFailed) as error:
         raise StageError(str(error)) from error
+    except torch.OutOfMemoryError as error:
+        raise StageError(
+            f"{device} ran out of memory. Lower batch_size ({settings.batch_size}) or rank ({settings.rank}), or give "
+            "the engine a smaller share of it."
+        ) from error
+
+
+def _run(
+    inputs: StageInputs, out: Path, progress: Progress, student: Student, pairs: list[dict[str, Any]]
+) -> dict[str, Any]:
+    began, settings = time.monotonic(), inputs.settings
     plan = training.Plan(
         learning_rate=settings.learning_rate,
         epochs=settings.epochs,
@@ -61,6 +74,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     total = prepared + steps
     many = RETENTION_PROMPTS if settings.retention_weight else 0
     kept = retention.keep(student, retention.chosen(many, settings.seed)) if many else []
+    progress(prepared // 2, total)
     lessons = _lessons(student, pairs, inputs.artefacts / "read" / "passages.jsonl")
     progress(prepared, total)
     training_began = time.monotonic()
@@ -68,10 +82,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     def tell(done: int, _: int) -> None:
         progress(prepared + done, total)
 
-    try:
-        history = training.train(student, lessons, kept, plan, inputs.scratch / "training.safetensors", tell)
-    except training.TrainingFailed as error:
-        raise StageError(str(error)) from error
+    history = training.train(student, lessons, kept, plan, inputs.scratch / "training.safetensors", tell)
     student.save(out / "adapter")
     trained = round(time.monotonic() - training_began, 3)
     report = {
@@ -88,7 +99,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
         "steps": steps,
         "trained_parameters": sum(weight.numel() for weight in student.trained_parameters().values()),
         "loss": round(sum(distil for _, distil, _ in last) / len(last), 4),
-        "device": str(device),
+        "device": str(student.device),
         "seconds": report["seconds"],
     }
 

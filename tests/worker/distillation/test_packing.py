@@ -1,10 +1,14 @@
 """A packed tree of tokens gives what each sequence gives by itself."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
+from transformers import LlamaModel
 
 from worker.distillation.packing import Exchange, pack, split_by_size
-from worker.distillation.student import Student
+from worker.distillation.student import Student, UnsuitableModel, load_base
 from worker.distillation.teacher import targets
 
 EXCHANGES = [
@@ -60,3 +64,21 @@ def _plain(student: Student, exchange: Exchange) -> torch.Tensor:
         output = student.model(tokens, output_hidden_states=True)
     states: torch.Tensor = output.hidden_states[-1][0]
     return states[len(exchange.prompt) - 1 :]
+
+
+def test_a_model_whose_window_is_too_narrow_is_refused(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(student, "_window", 7)
+    with pytest.raises(UnsuitableModel, match="window of 7"):
+        student.hidden(pack(EXCHANGES))
+
+
+def test_a_model_that_mixes_branches_is_refused(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a recurrent layer would: here the mask is ignored."""
+    plain = LlamaModel.forward
+
+    def without_mask(self: Any, *arguments: Any, **named: Any) -> Any:
+        return plain(self, *arguments, **{**named, "attention_mask": None})
+
+    monkeypatch.setattr(LlamaModel, "forward", without_mask)
+    with pytest.raises(UnsuitableModel, match="no plain attention"):
+        load_base(tiny_model, torch.device("cpu"), torch.float32)
