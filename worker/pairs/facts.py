@@ -96,7 +96,8 @@ SENTENCE_STARTERS = frozenset(
     """.split()  # noqa: SIM905
 )
 _PERSON_CUE = re.compile(
-    r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|Sir|Capt)\. ?|\bby |\bcaptain |\bmayor |\bsister |\bbrother |\bnephew |\bniece |\bson "
+    r"(?:\b(?:Dr|Mr|Mrs|Ms|Prof|Sir|Capt)\. ?|\bby |\bbelong(?:s|ed) to |\bcaptain "
+    r"|\bmayor |\bsister |\bbrother |\bnephew |\bniece |\bson "
     r"|\bdaughter |\bwife |\bhusband |\bbanker |\bdirector |\bpresident |\bengineer |\bauthor |\bfounder )$",
     re.IGNORECASE,
 )
