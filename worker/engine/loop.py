@@ -17,22 +17,17 @@ from typing import Any, TypeVar
 import torch
 
 from worker.engine.adapters import Adapters
+from worker.engine.batch import Batch
 from worker.engine.errors import overloaded, unavailable
-from worker.engine.prefixes import BLOCK, PrefixCache
 from worker.engine.runner import Chunk, Runner
 from worker.engine.sampling import sample, token_logprobs
 from worker.engine.sequences import Adapter, Output, Request, Sequence
-from worker.engine.slots import Trunk
-from worker.engine.text import TextStream
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _LOOK_AHEAD = 512
 _HELD_STEPS = 4
 _PASS_TOKENS = 64  # a pass over the model costs about as much as this many tokens in it
-_TRUNK_BLOCKS = 8
-_TRUNK_SHARE = 0.6
-_TRUNKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +56,11 @@ class EngineLoop(threading.Thread):
         super().__init__(name="model", daemon=True)
         self.adapters = adapters
         self._runner = runner
-        self._tokenizer = tokenizer
         self._end_tokens = end_tokens
         self._limits = limits
-        self._prefixes = PrefixCache(limits.prefix_bytes // (BLOCK * runner.slots.shape.token_bytes))
+        self._batch = Batch(runner, tokenizer, limits.prefix_bytes)
+        self._running = self._batch.sequences
         self._waiting: deque[Request] = deque()
-        self._running: list[Sequence] = []
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._awake = threading.Condition()
         self._deadline: float | None = None
@@ -152,7 +146,7 @@ class EngineLoop(threading.Thread):
                 self._waiting = deque(request for request in self._waiting if not request.cancelled)
         for slot in reversed(range(len(self._running))):
             if self._running[slot].request.cancelled:
-                self._free(slot)
+                self._batch.free(slot)
 
     def _admit(self) -> None:
         """Give slots to waiting requests, first come first served, as far as slots and this step's tokens reach."""
@@ -168,7 +162,7 @@ class EngineLoop(threading.Thread):
         for request in candidates:
             if budget <= 0 or request.params.n > free:
                 break
-            sequence = self._place(request, coming)
+            sequence = self._batch.place(request, coming)
             if sequence is None:
                 continue
             admitted.append(request)
@@ -189,48 +183,6 @@ class EngineLoop(threading.Thread):
         self._held = self._held + 1 if busy and free < self._limits.rows // 8 and self._held < _HELD_STEPS else 0
         return self._held > 0
 
-    def _place(self, request: Request, coming: set[bytes]) -> Sequence | None:
-        """A sequence with what the prefix cache knows of its prompt; None where more of it is just being computed."""
-        reusable = request.names[: (len(request.prompt) - 1) // BLOCK]
-        if request.params.prompt_logprobs is not None:
-            reusable = []
-        blocks = self._prefixes.longest(reusable)
-        if len(blocks) < len(reusable) and reusable[len(blocks)] in coming:
-            return None
-        sequence = self._sequence(request, 0)
-        slot = len(self._running)
-        self._running.append(sequence)
-        request.cached_tokens = sequence.computed = len(blocks) * BLOCK
-        sequence.trunk = self._trunk(reusable[: len(blocks)], blocks)
-        rest = blocks[(sequence.trunk.length if sequence.trunk else 0) // BLOCK :]
-        if rest:
-            self._runner.slots.reserve(sequence.in_slot)
-            self._runner.slots.write(slot, 0, torch.cat(rest, dim=3))
-        return sequence
-
-    def _trunk(self, names: list[bytes], blocks: list[torch.Tensor]) -> Trunk | None:
-        """A trunk for the known beginning of a prompt: one that others use, if it is most of it, else a new one.
-
-        Each trunk costs every step a little, so there are few, and none for a short beginning.
-        """
-        if not self._runner.shares_trunks or len(blocks) < _TRUNK_BLOCKS:
-            return None
-        live = {sequence.trunk.name: sequence.trunk for sequence in self._running if sequence.trunk}
-        shared = next((live[name] for name in reversed(names) if name in live), None)
-        if shared and shared.length >= _TRUNK_SHARE * len(blocks) * BLOCK:
-            return shared
-        if len(live) >= _TRUNKS:
-            return shared
-        return Trunk(names[-1], torch.cat(blocks, dim=3))
-
-    def _sequence(self, request: Request, index: int) -> Sequence:
-        params = request.params
-        text = TextStream(
-            self._tokenizer, params.stop, include_stop=params.include_stop, skip_special=params.skip_special
-        )
-        generator = None if params.seed is None else torch.Generator().manual_seed(params.seed + index)
-        return Sequence(request, index, text, generator)
-
     def _prefill(self) -> None:
         """Compute the next piece of new prompts; those whose prompt is whole get their first token."""
         budget = self._limits.step_tokens
@@ -246,7 +198,7 @@ class EngineLoop(threading.Thread):
 
     def _prefill_group(self, sequences: list[Sequence], *, reading: bool) -> None:
         slots = [self._running.index(sequence) for sequence in sequences]  # they move when others end
-        chunks = [self._chunk(slot, self._limits.step_tokens) for slot in slots]
+        chunks = [self._batch.chunk(slot, self._limits.step_tokens) for slot in slots]
         logits_RTV = self._runner.run(chunks, all_logits=reading)
         whole: list[int] = []
         for row, (slot, chunk) in enumerate(zip(slots, chunks, strict=True)):
@@ -255,17 +207,10 @@ class EngineLoop(threading.Thread):
                 self._read_prompt(sequence, chunk, logits_RTV[row, -len(chunk.tokens) :])
             sequence.computed += len(chunk.tokens)
             if not sequence.prefilling:
-                self._keep_prefix(slot)
+                self._batch.keep_prefix(slot)
                 whole.append(row)
         if whole:
             self._begin([slots[row] for row in whole], logits_RTV[whole, -1])
-
-    def _chunk(self, slot: int, most: int) -> Chunk:
-        sequence = self._running[slot]
-        adapter = sequence.request.adapter
-        tokens = sequence.request.prompt[sequence.computed : sequence.computed + most] or (sequence.last_token,)
-        name = adapter.peft_name if adapter else None
-        return Chunk(slot, sequence.computed, list(tokens), name, sequence.trunk)
 
     def _read_prompt(self, sequence: Sequence, chunk: Chunk, logits_TV: torch.Tensor) -> None:
         """Log-probabilities of the prompt's tokens: each is told by the position before it."""
@@ -274,32 +219,11 @@ class EngineLoop(threading.Thread):
         top = request.params.prompt_logprobs or 0
         request.prompt_logprobs += token_logprobs(logits_TV[: len(following)], following, top)
 
-    def _keep_prefix(self, slot: int) -> None:
-        """Keep the whole blocks of a prompt that its slot holds for prompts to come."""
-        sequence = self._running[slot]
-        skipped = sequence.computed - sequence.in_slot
-        for number, name in enumerate(sequence.request.names):
-            start = number * BLOCK - skipped
-            if start >= 0 and name not in self._prefixes:
-                self._prefixes.put(name, self._runner.slots.read(slot, start, start + BLOCK))
-
     def _begin(self, slots: list[int], logits_RV: torch.Tensor) -> None:
         """First tokens of all `n` answers of each prompt: the prompt was computed once, its slot is copied."""
-        rows: list[int] = []
-        started: list[int] = []
-        for row, slot in enumerate(slots):
-            first = self._running[slot]
-            for index in range(first.request.params.n):
-                target = slot
-                if index:
-                    target = len(self._running)
-                    sequence = self._sequence(first.request, index)
-                    sequence.trunk, sequence.computed = first.trunk, first.computed
-                    self._running.append(sequence)
-                    self._runner.slots.copy_row(slot, target, first.in_slot)
-                rows.append(row)
-                started.append(target)
-        self._advance(started, logits_RV[rows])
+        forks = [self._batch.fork(slot) for slot in slots]
+        rows = [row for row, its in enumerate(forks) for _ in its]
+        self._advance([slot for its in forks for slot in its], logits_RV[rows])
 
     def _decode(self) -> None:
         """One more token of every running sequence.
@@ -311,9 +235,7 @@ class EngineLoop(threading.Thread):
         if not slots:
             return
         chunks = [
-            self._chunk(slot, 1)
-            if not sequence.prefilling
-            else Chunk(slot, sequence.computed, [0], None, sequence.trunk)
+            self._batch.resting(slot) if sequence.prefilling else self._batch.chunk(slot, 1)
             for slot, sequence in enumerate(self._running)
         ]
         logits_NV = self._runner.run(chunks)[:, -1]
@@ -334,7 +256,7 @@ class EngineLoop(threading.Thread):
                 sequences[row].logprobs.append(report)
         ended = [self._take(sequence, token) for sequence, token in zip(sequences, tokens, strict=True)]
         for slot in sorted((slot for slot, end in zip(slots, ended, strict=True) if end), reverse=True):
-            self._free(slot)
+            self._batch.free(slot)
 
     def _take(self, sequence: Sequence, token: int) -> bool:
         """Add a token to a sequence; whether that ends it."""
@@ -370,14 +292,6 @@ class EngineLoop(threading.Thread):
             request.unfinished -= 1
             if request.unfinished == 0:
                 self._events.append((request, None))
-
-    def _free(self, slot: int) -> None:
-        """Take a sequence out; the last one moves into its slot."""
-        last = len(self._running) - 1
-        if slot != last:
-            self._runner.slots.copy_row(last, slot, self._running[last].in_slot)
-            self._running[slot] = self._running[last]
-        self._running.pop()
 
     def _give_up(self, error: Exception) -> None:
         with self._awake:

@@ -111,6 +111,11 @@ class Sequence:
         self.text.finish()
 
     @property
+    def adapter_name(self) -> str | None:
+        """What peft calls its adapter."""
+        return self.request.adapter.peft_name if self.request.adapter else None
+
+    @property
     def in_slot(self) -> int:
         """How many tokens its slot holds: what is computed beyond its trunk."""
         return self.computed - (self.trunk.length if self.trunk else 0)

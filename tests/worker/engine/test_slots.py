@@ -1,5 +1,8 @@
 """Slots and trunks against attention over one plain sequence, and the prefix cache's names."""
 
+import mmap
+from pathlib import Path
+
 import torch
 
 from worker.engine.prefixes import BLOCK, PrefixCache, block_names
@@ -52,14 +55,19 @@ def test_attention_over_trunks_and_slots_is_plain_attention() -> None:
         torch.testing.assert_close(out[row, 2 - count :], expected, atol=1e-5, rtol=1e-5)
 
 
-def test_slots_grow_and_keep_what_they_hold() -> None:
-    slots = Slots(SHAPE, rows=2, max_length=1000)
+def test_slots_take_memory_only_as_they_are_filled() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    before = resident()
+    slots = Slots(SHAPE, rows=64, max_length=100_000)  # 1.6 GB if it were all taken
     tokens = torch.randn(2, 2, 2, 200, 8)
     slots.write(1, 0, tokens)
-    slots.reserve(700)
-    assert slots.store.shape[4] == 1000
+    slots.reserve(100_000)
     slots.copy_row(1, 0, 200)
     assert torch.equal(slots.read(0, 0, 200), tokens)
+    assert not slots.store[0, 0, 5].any()
+    assert resident() - before < 100_000_000
 
 
 def test_names_tell_prefixes_and_adapters_apart() -> None:
