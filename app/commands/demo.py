@@ -57,7 +57,8 @@ def demo(
         raise ConfigurationError(f"The folder of {json_path} does not exist.")
     screen = Screen(as_json=False)
     console, board = screen.console, NoticeBoard(screen)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that everything below is undone
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))  # so that everything below is undone
 
     console.print(f"[bold]Ingrain's demo[/] with {settings.base_model_name}")
     try:

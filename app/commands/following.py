@@ -7,12 +7,13 @@ from typing import Any, Protocol, Self
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
-from app.api_client import Event, IngrainClient, Json
+from app.api_client import ENDED, Event, IngrainClient, Json
 from app.commands.shared import Screen, duration
 
 _PLAIN_SECONDS = 15.0  # between two lines about the same stage, where there are no bars
-_LAST_STAGE_WIDTH = 8
+_LAST_STAGE_WIDTH, _BAR_WIDTH, _COUNT_WIDTH = 8, 24, 9
 
 
 class JobDisplay(Protocol):
@@ -43,10 +44,10 @@ class Bars:
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("{task.description}", markup=True),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[count]}", justify="right", markup=False),
-            TextColumn("{task.fields[note]}", markup=False, style="dim"),
+            TextColumn("{task.description}", table_column=Column(min_width=_LAST_STAGE_WIDTH)),
+            BarColumn(_BAR_WIDTH, table_column=Column(min_width=_BAR_WIDTH)),
+            TextColumn("{task.fields[count]}", justify="right", table_column=Column(min_width=_COUNT_WIDTH)),
+            TextColumn("{task.fields[note]}", markup=False, style="dim", table_column=Column(overflow="fold")),
             console=console,
         )
         self._stages: dict[str, TaskID] = {}
@@ -76,25 +77,26 @@ class Bars:
             self._progress.update(self._begin(stage), completed=1, total=1, count="", note=note)
         elif sentence := sentence_of(event):
             self._progress.console.print(sentence)
-        if event.type in {"succeeded", "failed", "cancelled"} and self._whole is not None:
-            self._progress.remove_task(self._whole)
-            self._whole = None
+        if event.type in ENDED:
+            self._hide_whole()
 
     def _begin(self, stage: str) -> TaskID:
         if stage not in self._stages:
-            self._stages[stage] = self._progress.add_task(
-                f"{stage:<{_LAST_STAGE_WIDTH}}", total=None, count="", note=""
-            )
+            self._hide_whole()  # it is shown again, as the last, with the next progress
+            self._stages[stage] = self._progress.add_task(stage, total=None, count="", note="")
         return self._stages[stage]
 
     def _show_whole(self, data: Json) -> None:
-        if self._whole is not None:
-            self._progress.remove_task(self._whole)  # to be the last again
         left = f"about {duration(data['eta_seconds'])} left" if data.get("eta_seconds") is not None else ""
         percent = round(100 * float(data.get("progress") or 0))
-        self._whole = self._progress.add_task(
-            f"[bold]{'all':<{_LAST_STAGE_WIDTH}}[/]", total=100, completed=percent, count=f"{percent} %", note=left
-        )
+        if self._whole is None:
+            self._whole = self._progress.add_task("[bold]all[/]", total=100, count="", note="")
+        self._progress.update(self._whole, completed=percent, count=f"{percent} %", note=left)
+
+    def _hide_whole(self) -> None:
+        if self._whole is not None:
+            self._progress.remove_task(self._whole)
+            self._whole = None
 
 
 class Lines:
