@@ -40,10 +40,10 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "sampling_temperature": 0.8,
         "rank": 32,
         "learning_rate": 1e-3,
-        "epochs": 2,
+        "epochs": 3,
         "batch_size": 8,
         "kl_temperature": 1.0,
-        "retention_weight": 0.5,
+        "retention_weight": 1.0,
     },
     Effort.STANDARD: {
         "questions_per_fact": 6,
@@ -51,10 +51,10 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "sampling_temperature": 0.8,
         "rank": 32,
         "learning_rate": 1e-3,
-        "epochs": 3,
+        "epochs": 5,
         "batch_size": 8,
         "kl_temperature": 1.0,
-        "retention_weight": 0.5,
+        "retention_weight": 1.0,
     },
     Effort.THOROUGH: {
         "questions_per_fact": 12,
@@ -62,10 +62,10 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "sampling_temperature": 0.8,
         "rank": 64,
         "learning_rate": 7e-4,
-        "epochs": 4,
+        "epochs": 6,
         "batch_size": 8,
         "kl_temperature": 1.0,
-        "retention_weight": 0.5,
+        "retention_weight": 1.0,
     },
 }
 

@@ -25,8 +25,8 @@ from worker.distillation.student import (
 )
 from worker.stages import Progress, StageInputs
 
-RETENTION_PROMPTS = 32  # of the shipped ones; the base model answers them at the beginning of each job
-RETENTION_BATCH = 2  # beside the pairs of each step
+RETENTION_PROMPTS = 48  # of the shipped ones; the base model answers them at the beginning of each job
+RETENTION_BATCH = 3  # beside the pairs of each step
 CANARY_TOKENS = 24
 
 
