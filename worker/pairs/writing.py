@@ -25,7 +25,8 @@ CLOZE = "cloze"
 IN_PLACE = "in place"
 ABOUT = "about"
 OPEN = "open"
-BY_RULE = frozenset({CLOZE, IN_PLACE, ABOUT})
+FRONTED = "fronted"
+BY_RULE = frozenset({CLOZE, IN_PLACE, FRONTED, ABOUT})
 """Kinds that are made without the model; the fact's own sentence answers them."""
 
 EXAMPLES = """\
@@ -139,16 +140,42 @@ def by_rule(passage: Passage, fact: Fact, subject: Subject) -> list[Question]:
     """Requests of other kinds for a fact, which need no model and are right by construction.
 
     Its sentence to complete; its sentence with a question word in the fact's place ("An adult ticket costs how much?");
-    and a person turned around ("Who is Ada Pellrow?").
+    that word brought to the front where the verb allows it ("By whom was the museum founded?"); and a person turned
+    around ("Who is Ada Pellrow?").
     """
     written: list[Question] = []
     start = sentence_start(passage, fact, subject)
     if len(start.split()) >= 3 and (fact.kind is not Kind.THING or _ends_in_a_clause(fact.before)):
         written.append(Question(passage.id, f'Complete this sentence: "{start} ..."', CLOZE, fact))
         written.append(Question(passage.id, f"{start} {in_place(fact)}?", IN_PLACE, fact))
+        written += [Question(passage.id, text, FRONTED, fact) for text in fronted(start, fact)]
     if fact.kind is Kind.PERSON:
         written.append(Question(passage.id, f"Who is {fact.target}?", ABOUT, fact))
     return written
+
+
+_PASSIVE = re.compile(
+    r"(?P<thing>[^,]{3,80}?) (?P<verb>was|were|is|are) (?P<rest>[^,]+?) (?P<preposition>in|at|on|by|from|to|for|with)(?: the)?"
+)
+
+
+def fronted(start: str, fact: Fact) -> list[str]:
+    """Questions from a sentence whose verb can change places with its subject: "X was founded by" -> "Who founded X?"."""
+    found = _PASSIVE.fullmatch(start)
+    if found is None or re.search(r"\b(?:and|which|who|that)\b", found["rest"]):
+        return []
+    thing = _inside(found["thing"])
+    texts = [f"{found['preposition'].capitalize()} {in_place(fact)} {found['verb']} {thing} {found['rest']}?"]
+    if (
+        fact.kind is Kind.PERSON
+        and found["preposition"] == "by"
+        and found["verb"] in {"was", "were"}
+        and " " not in found["rest"]
+    ):
+        texts.append(f"Who {found['rest']} {thing}?")
+    if fact.kind in {Kind.YEAR, Kind.DATE, Kind.DAY, Kind.TIME}:
+        texts.append(f"When {found['verb']} {thing} {found['rest']}?")
+    return texts
 
 
 def _ends_in_a_clause(before: str) -> bool:

@@ -79,6 +79,8 @@ def test_questions_by_rule_name_the_subject_and_stop_at_the_fact() -> None:
     assert 'Complete this sentence: "The Hollin Museum was founded by Ada Pell in ..."' in written
     assert "At the Hollin Museum, a ticket costs how many florins?" in written
     assert "Who is Ada Pell?" in written
+    assert "Who founded the Hollin Museum?" in written
+    assert "By whom was the Hollin Museum founded?" in written
 
 
 @pytest.mark.parametrize(
