@@ -155,23 +155,20 @@ def by_rule(passage: Passage, fact: Fact, subject: Subject) -> list[Question]:
 
 
 _PASSIVE = re.compile(
-    r"(?P<thing>[^,]{3,80}?) (?P<verb>was|were|is|are) (?P<rest>[^,]+?) (?P<preposition>in|at|on|by|from|to|for|with)(?: the)?"
+    r"(?P<thing>[^,]{3,80}?) (?P<verb>was|were|is|are) (?P<rest>[^,]+?) "
+    r"(?P<preposition>in|at|on|by|from|to|for|with)(?: the)?"
 )
 
 
 def fronted(start: str, fact: Fact) -> list[str]:
-    """Questions from a sentence whose verb can change places with its subject: "X was founded by" -> "Who founded X?"."""
+    """Questions from a sentence whose verb can change places with its subject: "X was built by" -> "Who built X?"."""
     found = _PASSIVE.fullmatch(start)
-    if found is None or re.search(r"\b(?:and|which|who|that)\b", found["rest"]):
+    if found is None or re.search(r"\b(?:and|which|who|that)\b|^to\b", found["rest"]):
         return []
     thing = _inside(found["thing"])
     texts = [f"{found['preposition'].capitalize()} {in_place(fact)} {found['verb']} {thing} {found['rest']}?"]
-    if (
-        fact.kind is Kind.PERSON
-        and found["preposition"] == "by"
-        and found["verb"] in {"was", "were"}
-        and " " not in found["rest"]
-    ):
+    plain_past = found["verb"] in {"was", "were"} and " " not in found["rest"]
+    if fact.kind is Kind.PERSON and found["preposition"] == "by" and plain_past:
         texts.append(f"Who {found['rest']} {thing}?")
     if fact.kind in {Kind.YEAR, Kind.DATE, Kind.DAY, Kind.TIME}:
         texts.append(f"When {found['verb']} {thing} {found['rest']}?")
