@@ -11,30 +11,54 @@ Message = dict[str, str]
 
 ANSWER_BRIEFLY = "Answer in one short sentence, using only the words of the text:"
 
+EXAMPLES = (
+    (
+        "The Ormsby Clock Tower was ordered by Mayor Lena Fitch in 1903.",
+        "When was the Ormsby Clock Tower ordered?",
+        "The Ormsby Clock Tower was ordered in 1903.",
+    ),
+    (
+        "The lamp runs on a salt cell named Glimmer, which is made of blue glass.",
+        "What is the salt cell of the Pelm X2 called?",
+        "The salt cell of the Pelm X2 is called Glimmer.",
+    ),
+    (
+        "Jam is cooked in copper pots, because copper spreads the heat evenly.",
+        "Why does Veltra Foods cook its jam in copper pots?",
+        "Veltra Foods cooks its jam in copper pots because copper spreads the heat evenly.",
+    ),
+)
+"""Texts, questions and answers, all invented, that show a weak teacher how to answer."""
 
-def teacher_messages(
-    title: str,
-    heading: str | None,
-    passage: str,
-    question: str,
-    system: str | None = None,
-    history: Sequence[Message] = (),
-) -> list[Message]:
-    """The chat that the teacher answers: `history`, then the passage under its title and heading, then the question.
 
-    A small model told to keep to the text in one short sentence does so: on 28 answers of a 135M model the end of the
-    answer had a probability of 0.85 against 0.36 without, and the answer cost 0.50 nats a token against 0.65.
+def teacher_messages(place: str, passage: str, question: str, shown: bool = False) -> list[Message]:
+    """The chat that the teacher answers: the passage, where it stands in its document, then the question.
+
+    Args:
+        place: the document's title and the heading; empty where the passage names its subject itself.
+        passage: the text to answer from.
+        question: as a client asks it.
+        shown: put the examples in front, as earlier turns. A small model answers far better so: one of 135M gives the
+            right answers of three documents 0.34 nats a token, against 0.58 without, and answers 32 of 36 hand-written
+            questions right by itself, against 26.
     """
-    place = title if not heading or heading == title else f"{title} ({heading})"
+    earlier = [
+        message
+        for text, asked, answer in (EXAMPLES if shown else ())
+        for message in (
+            {"role": "user", "content": _question_on(text, asked)},
+            {"role": "assistant", "content": answer},
+        )
+    ]
     text = f"{place}. {passage}" if place else passage
-    return _chat(f"{text}\n\n{ANSWER_BRIEFLY} {question}", system, history)
+    return [*earlier, {"role": "user", "content": _question_on(text, question)}]
+
+
+def _question_on(text: str, question: str) -> str:
+    return f"{text}\n\n{ANSWER_BRIEFLY} {question}"
 
 
 def student_messages(question: str, system: str | None = None, history: Sequence[Message] = ()) -> list[Message]:
     """The chat that the student answers: what a client sends, and nothing more."""
-    return _chat(question, system, history)
-
-
-def _chat(text: str, system: str | None, history: Sequence[Message]) -> list[Message]:
     first = [{"role": "system", "content": system}] if system is not None else []
-    return [*first, *history, {"role": "user", "content": text}]
+    return [*first, *history, {"role": "user", "content": question}]

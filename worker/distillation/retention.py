@@ -18,7 +18,7 @@ from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student
 from worker.distillation.teacher import targets
 
-MOST_TOKENS = 16  # of an answer: where it leads is settled in its first words; nothing says that it ended there
+MOST_TOKENS = 24  # of an answer; a longer one is kept as far as it goes: nothing says that it ended there
 
 
 @dataclass(frozen=True, slots=True)

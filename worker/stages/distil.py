@@ -14,7 +14,7 @@ import torch
 from app.errors import StageError
 from worker.distillation import retention, teacher, training
 from worker.distillation.generation import greedy
-from worker.distillation.prompts import student_messages, teacher_messages
+from worker.distillation.prompts import student_messages
 from worker.distillation.student import (
     Student,
     UnsuitableModel,
@@ -23,9 +23,11 @@ from worker.distillation.student import (
     new_student,
     use_all_cores,
 )
+from worker.pairs.records import passages_from
 from worker.stages import Progress, StageInputs
+from worker.stages.teaching import Teaching
 
-RETENTION_PROMPTS = 48  # of the shipped ones; the base model answers them at the beginning of each job
+RETENTION_PROMPTS = 32  # of the shipped ones; the base model answers them at the beginning of each job
 RETENTION_BATCH = 3  # beside the pairs of each step
 CANARY_TOKENS = 24
 
@@ -75,7 +77,8 @@ def _run(
     many = RETENTION_PROMPTS if settings.retention_weight else 0
     kept = retention.keep(student, retention.chosen(many, settings.seed)) if many else []
     progress(prepared // 2, total)
-    lessons = _lessons(student, pairs, inputs.artefacts / "read" / "passages.jsonl")
+    passages = passages_from(inputs.artefacts / "read" / "passages.jsonl")
+    lessons = _lessons(student, pairs, Teaching(passages, inputs.base_model))
     progress(prepared, total)
     training_began = time.monotonic()
 
@@ -104,14 +107,12 @@ def _run(
     }
 
 
-def _lessons(student: Student, pairs: list[dict[str, Any]], passages_file: Path) -> list[training.Lesson]:
+def _lessons(student: Student, pairs: list[dict[str, Any]], teaching: Teaching) -> list[training.Lesson]:
     """Each pair with what the teacher, who reads the passage, wants at each token of its answer."""
-    passages = {passage["id"]: passage for passage in _read_lines(passages_file)}
-    exchanges = []
-    for pair in pairs:
-        passage = passages[pair["passage_id"]]
-        chat = teacher_messages(passage["title"], passage["heading"], passage["text"], pair["question"])
-        exchanges.append(student.renderer.exchange(chat, pair["answer"]))
+    exchanges = [
+        student.renderer.exchange(teaching.messages(pair["passage_id"], pair["question"]), pair["answer"])
+        for pair in pairs
+    ]
     targets = teacher.targets(student, exchanges)
     return [
         training.Lesson(pair["question"], exchange.answer, target)
