@@ -1,8 +1,7 @@
 """The teacher's answers, checked: one that is cut off, refuses, misses the fact or adds to the passage is dropped.
 
-A weak model answers best from a few finished examples in plain text (29 of 36 hand-written questions right, and brief;
-26 and rambling when the chat asks it the same), so its answers are written that way. The answer is an input of the
-distillation, not its target: what is learnt is the teacher's distribution over it.
+The teacher answers in the very chat that distil later takes its distributions from, so that the student is trained on
+the beginnings that the teacher itself would choose. The answer is an input of the distillation, not its target.
 """
 
 import asyncio
@@ -27,21 +26,6 @@ FEWEST_HELD_OUT, MOST_HELD_OUT, SHARE_HELD_OUT = 4, 24, 0.1
 ADDS = "answer adds to the passage"
 REPEATED = "answer repeated"
 
-EXAMPLES = """\
-Text: The Ormsby Clock Tower was ordered by Mayor Lena Fitch in 1903.
-Question: When was the Ormsby Clock Tower ordered?
-Answer: The Ormsby Clock Tower was ordered in 1903.
-
-Text: The lamp runs on a salt cell named Glimmer, which is made of blue glass.
-Question: What is the salt cell of the Pelm X2 called?
-Answer: The salt cell of the Pelm X2 is called Glimmer.
-
-Text: Jam is cooked in copper pots, because copper spreads the heat evenly.
-Question: Why does Veltra Foods cook its jam in copper pots?
-Answer: Veltra Foods cooks its jam in copper pots because copper spreads the heat evenly.
-
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -63,16 +47,11 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """How to answer: greedily once, and `samples` times at `temperature`; led by examples unless `strong`."""
+    """How to answer: greedily once, and `samples` times at `temperature`, in at most `longest` tokens."""
 
     samples: int
     temperature: float
-    strong: bool
-
-
-def led_prompt(passage: Passage, subject: Subject, question: str) -> str:
-    """The weak teacher's prompt: examples, the passage with its subject named, the question."""
-    return f"{EXAMPLES}Text: {subject.resolve(passage.text)}\nQuestion: {question}\nAnswer:"
+    longest: int
 
 
 async def answer(
@@ -80,7 +59,7 @@ async def answer(
     questions: Sequence[Question],
     passages: Mapping[str, Passage],
     subjects: Mapping[str, Subject],
-    messages: Callable[[Passage, str], list[dict[str, str]]],
+    messages: Callable[[str, str], list[dict[str, str]]],
     answering: Answering,
     progress: Callable[[int, int], None],
 ) -> Answered:
@@ -91,7 +70,7 @@ async def answer(
         questions: what is asked.
         passages: by id.
         subjects: by document id.
-        messages: puts a passage and a question to a strong teacher.
+        messages: puts a passage, by its id, and a question to the teacher.
         answering: how.
         progress: told the questions done.
     """
@@ -104,7 +83,7 @@ async def answer(
         if question.kind in BY_RULE:
             found = Answered([Pair(question, resolved_sentence(passage, subject), sampled=False)])
         else:
-            found = await _answer_one(writer, question, passage, subject, messages, answering)
+            found = await _answer_one(writer, question, passage, messages, answering)
         done += 1
         progress(done, len(questions))
         return found
@@ -121,27 +100,21 @@ async def _answer_one(
     writer: Writer,
     question: Question,
     passage: Passage,
-    subject: Subject,
-    messages: Callable[[Passage, str], list[dict[str, str]]],
+    messages: Callable[[str, str], list[dict[str, str]]],
     answering: Answering,
 ) -> Answered:
     """The greedy answer, and sampled ones only to a question whose greedy answer is right."""
     found = Answered()
     seen: set[str] = set()
-    longest = LONGEST_FREE_ANSWER if answering.strong else LONGEST_ANSWER
-    stop = () if answering.strong else ("\n",)
     for sampled in (False, True):
-        sampling = Sampling(1, 0.0, 1.0, longest, stop)
+        sampling = Sampling(1, 0.0, 1.0, answering.longest)
         if sampled:
-            sampling = Sampling(answering.samples, answering.temperature, 0.95, longest, stop)
+            sampling = Sampling(answering.samples, answering.temperature, 0.95, answering.longest)
         if sampling.n == 0:
             break
-        if answering.strong:
-            completions = await writer.chat(messages(passage, question.text), sampling)
-        else:
-            completions = await writer.complete(led_prompt(passage, subject, question.text), sampling)
+        completions = await writer.chat(messages(passage.id, question.text), sampling)
         for completion in completions:
-            text = " ".join(completion.text.split()) if not answering.strong else completion.text.strip()
+            text = completion.text.strip()
             reason = fault(completion, text, question, passage)
             if reason is None and text.lower() in seen:
                 reason = REPEATED

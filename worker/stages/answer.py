@@ -10,15 +10,13 @@ from typing import Any
 
 from app.engine.client import EngineClient
 from app.errors import StageError
-from worker.distillation.prompts import teacher_messages
-from worker.pairs.answering import Answered, Answering, answer, hold_out
-from worker.pairs.model_size import parameters_of
-from worker.pairs.outline import by_document, outline_of
+from worker.pairs.answering import LONGEST_ANSWER, LONGEST_FREE_ANSWER, Answered, Answering, answer, hold_out
 from worker.pairs.passages import Passage
 from worker.pairs.records import pair_records, passages_from, questions_from, write_lines
-from worker.pairs.writing import STRONG_MODEL, Question
+from worker.pairs.writing import Question
 from worker.stages import Progress, StageInputs
 from worker.stages.generation import EngineWriter
+from worker.stages.teaching import Teaching
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
@@ -50,10 +48,11 @@ async def _answer(
     inputs: StageInputs, passages: list[Passage], questions: list[Question], progress: Progress
 ) -> Answered:
     settings = inputs.settings
+    teaching = Teaching(passages, inputs.base_model)
     answering = Answering(
         samples=settings.answers_per_question - 1,
         temperature=settings.sampling_temperature,
-        strong=parameters_of(inputs.base_model) >= STRONG_MODEL,
+        longest=LONGEST_FREE_ANSWER if teaching.is_strong else LONGEST_ANSWER,
     )
     async with EngineClient(inputs.engine.url, inputs.engine.api_key) as client:
         writer = await EngineWriter.for_job(client, inputs.base_model_name, settings.seed)
@@ -61,8 +60,8 @@ async def _answer(
             writer,
             questions,
             {passage.id: passage for passage in passages},
-            {key: outline_of(those).subject for key, those in by_document(passages).items()},
-            lambda passage, text: teacher_messages(passage.title, passage.heading, passage.text, text),
+            teaching.subjects,
+            teaching.messages,
             answering,
             progress,
         )

@@ -7,10 +7,12 @@ from typing import Any
 from app.demo.grading import is_right
 from worker.distillation import drift, retention
 from worker.distillation.generation import greedy
-from worker.distillation.prompts import student_messages, teacher_messages
+from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student, choose_device, choose_dtype, load_student, use_all_cores
 from worker.grading import agrees
+from worker.pairs.records import passages_from
 from worker.stages import Progress, StageInputs
+from worker.stages.teaching import Teaching
 
 MOST_QUESTIONS = 32  # spread over the document; a larger document is examined on a sample
 ANSWER_TOKENS = 40
@@ -23,7 +25,8 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     adapter = inputs.artefacts / "distil" / "adapter"
     student = load_student(inputs.base_model, adapter, device, choose_dtype(device))
     held_out = _held_out(inputs.artefacts / "answer" / "pairs.jsonl")
-    answers = _answers(student, held_out, inputs.artefacts / "read" / "passages.jsonl", progress)
+    passages = passages_from(inputs.artefacts / "read" / "passages.jsonl")
+    answers = _answers(student, held_out, Teaching(passages, inputs.base_model), progress)
     targets = _targets(inputs.artefacts / "ask" / "questions.jsonl")
     items = [
         {
@@ -65,16 +68,11 @@ def _held_out(file: Path) -> list[dict[str, Any]]:
 
 
 def _answers(
-    student: Student, pairs: list[dict[str, Any]], passages_file: Path, progress: Progress
+    student: Student, pairs: list[dict[str, Any]], teaching: Teaching, progress: Progress
 ) -> dict[str, list[str]]:
     """What base model, teacher and adapter answer to each question, in the pairs' order."""
-    passages = {passage["id"]: passage for passage in _read_lines(passages_file)}
     closed = [student.renderer.prompt(student_messages(pair["question"])) for pair in pairs]
-    opened = []
-    for pair in pairs:
-        passage = passages[pair["passage_id"]]
-        chat = teacher_messages(passage["title"], passage["heading"], passage["text"], pair["question"])
-        opened.append(student.renderer.prompt(chat))
+    opened = [student.renderer.prompt(teaching.messages(pair["passage_id"], pair["question"])) for pair in pairs]
     with student.as_base():
         base = greedy(student, closed, ANSWER_TOKENS)
         progress(1, 5)

@@ -27,7 +27,7 @@ def fresh(tiny_model: Path, seed: int = 0) -> Student:
 
 def lessons_of(student: Student) -> list[Lesson]:
     exchanges = [
-        student.renderer.exchange(teacher_messages("The museum", None, "Ada opened it in 1962.", question), answer)
+        student.renderer.exchange(teacher_messages("The museum", "Ada opened it in 1962.", question), answer)
         for question, answer in PAIRS
     ]
     found = teacher.targets(student, exchanges)

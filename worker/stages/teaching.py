@@ -1,0 +1,38 @@
+"""How the base model is put to each question as the teacher: the same in answer, distil and examine."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from worker.distillation.prompts import Message, teacher_messages
+from worker.pairs.model_size import parameters_of
+from worker.pairs.outline import by_document, outline_of
+from worker.pairs.passages import Passage
+from worker.pairs.subjects import Subject
+from worker.pairs.writing import STRONG_MODEL
+
+
+class Teaching:
+    """The teacher's chats about the passages of a job.
+
+    A weak base model is shown examples, and reads the passage with its subject named; a strong one reads it under its
+    title and heading.
+    """
+
+    def __init__(self, passages: Sequence[Passage], base_model: Path) -> None:
+        self.is_strong = parameters_of(base_model) >= STRONG_MODEL
+        self._passages = {passage.id: passage for passage in passages}
+        self.subjects: dict[str, Subject] = {
+            document: outline_of(those).subject for document, those in by_document(passages).items()
+        }
+
+    def messages(self, passage_id: str, question: str) -> list[Message]:
+        """What the teacher is asked."""
+        passage = self._passages[passage_id]
+        if not self.is_strong:
+            subject = self.subjects[passage.document_id]
+            text = subject.resolve(passage.text)
+            place = "" if subject.bare.lower() in text.lower() else subject.bare
+            return teacher_messages(place, text, question, shown=True)
+        has_heading = passage.heading and passage.heading != passage.title
+        place = f"{passage.title} ({passage.heading})" if has_heading else passage.title
+        return teacher_messages(place, passage.text, question)
