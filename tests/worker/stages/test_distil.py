@@ -22,6 +22,7 @@ PASSAGE = {
     "title": "The Hollin Museum",
     "heading": None,
     "text": "The Hollin Museum was founded by Ada Pellrow in 1962.",
+    "focus": "The Hollin Museum was founded by Ada Pellrow in 1962.",
 }
 FACTS = [("Who founded the Hollin Museum?", "Ada Pellrow did."), ("When was it founded?", "It was founded in 1962.")]
 
