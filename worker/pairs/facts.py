@@ -80,7 +80,7 @@ _THING_HEAD = re.compile(
     r"(?!(?:an?|the|its|his|her|their|which|that|every|all) )((?:[a-zà-ž][\w'’-]*)(?: [a-zà-ž][\w'’-]*){0,3})"
 )
 _NOT_A_THING = re.compile(r"^ (?:of (?:the )?[A-Z]|[A-Z]|is\b|was\b|has\b|are\b|were\b|had\b)")
-_VERB_AFTER = re.compile(r"^ (?:a|an|the|when|at|by|to|for|every|as|\d)\b")
+_VERB_AFTER = re.compile(r"^ (?:about|a|an|the|when|at|by|to|for|every|as|\d)\b")
 _VERBS = frozenset(
     """
     done held given made led called named known kept grown built sold above below
@@ -174,7 +174,7 @@ def _names(text: str) -> Iterator[tuple[Kind, int, int, str]]:
             continue  # any first word has a capital
         elif first == "The" and rest:
             start, name = match.end() - len(rest), rest
-        stop = start + len(name)
+        stop = start + len(re.sub(r"['’]s?$", "", name))
         yield (Kind.PERSON if _is_person(name, text[:start], text[stop:]) else Kind.NAME), start, stop, ""
 
 
@@ -202,8 +202,11 @@ def _things(text: str) -> Iterator[tuple[Kind, int, int, str]]:
             words.pop()
         phrase = " ".join(words)
         after = text[match.start(1) + len(phrase) :]
+        bare = re.search(r"\b(?:of|with|from|by|is|was|are|were) $", text[: match.start(1)]) is not None
         if (
             len(phrase) > 3
+            and (" " in phrase or bare)  # "made of cork", but not "beside the oven"
+            and phrase.split(" ", maxsplit=1)[0] not in {"best", "most", "well"}
             and phrase not in _VERBS
             and not _NOT_A_THING.match(after)
             and not re.fullmatch(r"\w+(?:ed|ing)", phrase)

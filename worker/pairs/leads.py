@@ -16,6 +16,13 @@ _MONEY = re.compile(r"\b(?:cost|price|pay|sale|sold|ticket|fee|fare|charge|budge
 _NAMED = re.compile(
     r"\b(?:(?:a|an|the|its|one) )?((?:[\w'-]+ ){0,2}[\w'-]+) (?:called|named|known as|nicknamed) (?:the )?$"
 )
+_NO_NOUN = frozenset(
+    ["a", "an", "the", "its", "one", "of", "by", "on", "in", "with", "and", "which", "that", "who", "is", "was", "are"]
+)
+_WHICH_IS_NAMED = re.compile(
+    r"\b(?:a|an|the|its|one) ((?:[\w'-]+ ){0,2}[\w'-]+), (?:which|who|that) (?:is|was|are|were) "
+    r"(?:called|named|known as|nicknamed) (?:the )?$"
+)
 _NOUN_BEFORE = re.compile(
     r"\b(?:the|a|an|its|her|his) ((?:[a-zà-ž][\w'-]* )?"
     r"(?!(?:of|in|at|on|to|from|with) )[a-zà-ž][\w'-]*) (?:of )?(?:the )?[\"“]?$"
@@ -40,7 +47,7 @@ def leads(fact: Fact, subject: Subject) -> list[str]:
 
 
 def _by_kind(fact: Fact) -> list[str]:
-    noun = _noun(fact)
+    noun = noun_of(fact)
     match fact.kind:
         case Kind.YEAR:
             return ["In which year", "When", "What year", "In what year"]
@@ -122,18 +129,14 @@ def _quantity(fact: Fact) -> list[str]:
     return ["How many", "How much", "At what", "What number"]
 
 
-def _noun(fact: Fact) -> str | None:
+def noun_of(fact: Fact) -> str | None:
     """The common noun that says what a name names: "the river Sarne", "a fish pie known as the Bargeman"."""
-    named = _NAMED.search(fact.before)
+    named = _WHICH_IS_NAMED.search(fact.before) or _NAMED.search(fact.before)
     if named:
-        words = [
-            word
-            for word in named.group(1).split()
-            if word not in {"a", "an", "the", "of", "by", "on", "in", "with", "and"}
-        ]
-        return " ".join(words[-2:]) or None
+        words = [word for word in named.group(1).split() if word.lower() not in _NO_NOUN]
+        return " ".join(words[-3:]) or None
     noun = _NOUN_BEFORE.search(fact.before)
-    return noun.group(1) if noun else None
+    return re.sub(r" (?:is|was|are|were)$", "", noun.group(1)) if noun else None
 
 
 def _verbs(fact: Fact, subject: Subject) -> list[str]:

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from worker.pairs import filters
-from worker.pairs.facts import SENTENCE_STARTERS, Fact, Kind
+from worker.pairs import filters, rules
+from worker.pairs.facts import SENTENCE_STARTERS, Fact, Kind, facts_of
 from worker.pairs.outline import Outline
-from worker.pairs.passages import Passage
+from worker.pairs.passages import Passage, sentences_of
 from worker.pairs.subjects import Subject
 from worker.pairs.writer import Sampling, Writer
 
@@ -25,8 +25,9 @@ CLOZE = "cloze"
 IN_PLACE = "in place"
 ABOUT = "about"
 OPEN = "open"
-FRONTED = "fronted"
-BY_RULE = frozenset({CLOZE, IN_PLACE, FRONTED, ABOUT})
+TURNED = "turned"
+TOPIC = "topic"
+BY_RULE = frozenset({CLOZE, IN_PLACE, TURNED, TOPIC, ABOUT})
 """Kinds that are made without the model; the fact's own sentence answers them."""
 
 EXAMPLES = """\
@@ -140,39 +141,20 @@ def by_rule(passage: Passage, fact: Fact, subject: Subject) -> list[Question]:
     """Requests of other kinds for a fact, which need no model and are right by construction.
 
     Its sentence to complete; its sentence with a question word in the fact's place ("An adult ticket costs how much?");
-    that word brought to the front where the verb allows it ("By whom was the museum founded?"); and a person turned
-    around ("Who is Ada Pellrow?").
+    questions turned out of it ("By whom was the museum founded?", "What is the name of the cat?"); a person turned
+    around ("Who is Ada Pellrow?"); and what it speaks of to be told about.
     """
     written: list[Question] = []
     start = sentence_start(passage, fact, subject)
+    where = f" {'at' if is_place(subject) else 'of'} {subject.name}" if subject.bare else ""
     if len(start.split()) >= 3 and (fact.kind is not Kind.THING or _ends_in_a_clause(fact.before)):
         written.append(Question(passage.id, f'Complete this sentence: "{start} ..."', CLOZE, fact))
         written.append(Question(passage.id, f"{start} {in_place(fact)}?", IN_PLACE, fact))
-        written += [Question(passage.id, text, FRONTED, fact) for text in fronted(start, fact)]
+    written += [Question(passage.id, text, TURNED, fact) for text in rules.turned(start, fact, in_place(fact), where)]
+    written += [Question(passage.id, text, TOPIC, fact) for text in rules.topics(start, fact, where)]
     if fact.kind is Kind.PERSON:
         written.append(Question(passage.id, f"Who is {fact.target}?", ABOUT, fact))
     return written
-
-
-_PASSIVE = re.compile(
-    r"(?P<thing>[^,]{3,80}?) (?P<verb>was|were|is|are) (?P<rest>[^,]+?) "
-    r"(?P<preposition>in|at|on|by|from|to|for|with)(?: the)?"
-)
-
-
-def fronted(start: str, fact: Fact) -> list[str]:
-    """Questions from a sentence whose verb can change places with its subject: "X was built by" -> "Who built X?"."""
-    found = _PASSIVE.fullmatch(start)
-    if found is None or re.search(r"\b(?:and|which|who|that)\b|^to\b", found["rest"]):
-        return []
-    thing = _inside(found["thing"])
-    texts = [f"{found['preposition'].capitalize()} {in_place(fact)} {found['verb']} {thing} {found['rest']}?"]
-    plain_past = found["verb"] in {"was", "were"} and " " not in found["rest"]
-    if fact.kind is Kind.PERSON and found["preposition"] == "by" and plain_past:
-        texts.append(f"Who {found['rest']} {thing}?")
-    if fact.kind in {Kind.YEAR, Kind.DATE, Kind.DAY, Kind.TIME}:
-        texts.append(f"When {found['verb']} {thing} {found['rest']}?")
-    return texts
 
 
 def _ends_in_a_clause(before: str) -> bool:
@@ -223,7 +205,7 @@ def _inside(text: str) -> str:
 
 
 def resolved_sentence(passage: Passage, subject: Subject) -> str:
-    """A passage's own part with the subject in the place of "the museum", and of a leading "It" where that is meant."""
+    """A passage's own part with the subject in the place of "the museum", and what a leading pronoun stands for."""
     sentence = subject.resolve(passage.focus)
     before = passage.text[: len(passage.text) - len(passage.focus)]
     name = subject.name[:1].upper() + subject.name[1:]
@@ -233,6 +215,15 @@ def resolved_sentence(passage: Passage, subject: Subject) -> str:
     if subject.bare and about_subject and subject.bare.lower() not in sentence.lower():
         sentence = re.sub(r"^It\b", name, sentence)
         sentence = re.sub(r"^Its\b", f"{name}'s", sentence)
+        sentence = re.sub(r"^((?:In|On|Since|By|During|After) [^,]{1,30}?),? it\b", rf"\1 {subject.name}", sentence)
+    elif before and not about_subject:
+        opening = re.match(r"(?:Each|Every|The|An?) ([A-Z][\w-]+(?: [A-Z][\w-]+)*)\b", sentences_of(before)[-1])
+        if opening:
+            sentence = re.sub(r"^It\b", f"The {opening[1]}", sentence)
+            sentence = re.sub(r"^Its\b", f"The {opening[1]}'s", sentence)
+    persons = [fact.target for fact in facts_of(before) if fact.kind is Kind.PERSON]
+    if persons:
+        sentence = re.sub(r"^(?:He|She)\b", persons[-1], sentence)
     return sentence[:1].upper() + sentence[1:]
 
 
