@@ -11,6 +11,8 @@ Message = dict[str, str]
 
 ANSWER_BRIEFLY = "Answer in one short sentence, using only the words of the text:"
 
+REPEAT = "Repeat the text."
+
 EXAMPLES = (
     (
         "The Ormsby Clock Tower was ordered by Mayor Lena Fitch in 1903.",
@@ -52,6 +54,21 @@ def teacher_messages(place: str, passage: str, question: str, shown: bool = Fals
     ]
     text = f"{place}. {passage}" if place else passage
     return [*earlier, {"role": "user", "content": _question_on(text, question)}]
+
+
+def quoting_messages(sentence: str) -> list[Message]:
+    """The chat in which the teacher says a sentence of the document word for word.
+
+    For pairs that are answered with the sentence itself. Asked the pair's question, a weak teacher would rather begin
+    otherwise, and the student would learn that beginning; asked to repeat, one of 135M gives the sentence 0.09 nats a
+    token, and its first token a probability of 0.88.
+    """
+    earlier = [
+        message
+        for text, _, _ in EXAMPLES
+        for message in ({"role": "user", "content": f"{text}\n\n{REPEAT}"}, {"role": "assistant", "content": text})
+    ]
+    return [*earlier, {"role": "user", "content": f"{sentence}\n\n{REPEAT}"}]
 
 
 def _question_on(text: str, question: str) -> str:

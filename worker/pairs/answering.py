@@ -15,7 +15,7 @@ from worker.pairs.facts import covers, facts_of
 from worker.pairs.passages import Passage
 from worker.pairs.subjects import Subject
 from worker.pairs.writer import Completion, Sampling, Writer
-from worker.pairs.writing import BY_RULE, Question, resolved_sentence
+from worker.pairs.writing import BY_RULE, TURNED, Question, resolved_sentence
 
 LONGEST_ANSWER = 64
 """Tokens, for a model that is led; a strong one may take LONGEST_FREE_ANSWER."""
@@ -29,12 +29,18 @@ REPEATED = "answer repeated"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A question and an answer that passed the checks. `sampled` is false for the greedy answer."""
+    """A question and an answer that passed the checks.
+
+    Attributes:
+        sampled: false for the greedy answer.
+        quoted: the answer is the passage's own sentence, not the teacher's words.
+    """
 
     question: Question
     answer: str
     sampled: bool
     held_out: bool = False
+    quoted: bool = False
 
 
 @dataclass(slots=True)
@@ -81,9 +87,11 @@ async def answer(
         passage = passages[question.passage_id]
         subject = subjects[passage.document_id]
         if question.kind in BY_RULE:
-            found = Answered([Pair(question, resolved_sentence(passage, subject), sampled=False)])
+            found = Answered([_quoted(question, passage, subject)])
         else:
             found = await _answer_one(writer, question, passage, messages, answering)
+            if question.kind == TURNED and not found.pairs:
+                found.pairs.append(_quoted(question, passage, subject))
         done += 1
         progress(done, len(questions))
         return found
@@ -161,8 +169,13 @@ def _quote_where_missed(
         passage = passages[question.passage_id]
         subject = subjects[passage.document_id]
         if not filters.foreign_stems(question.text, f"{passage.text} {subject.bare}"):
-            whole.pairs.append(Pair(question, resolved_sentence(passage, subject), sampled=False))
+            whole.pairs.append(_quoted(question, passage, subject))
             reached[key] += 1
+
+
+def _quoted(question: Question, passage: Passage, subject: Subject) -> Pair:
+    """A question answered with the sentence that its fact stands in."""
+    return Pair(question, resolved_sentence(passage, subject), sampled=False, quoted=True)
 
 
 def hold_out(pairs: Sequence[Pair], seed: int) -> list[Pair]:

@@ -73,5 +73,6 @@ def pair_records(pairs: Iterable[Pair]) -> Iterator[dict[str, Any]]:
             "kind": pair.question.kind,
             "target": pair.question.fact.target if pair.question.fact else None,
             "sampled": pair.sampled,
+            "quoted": pair.quoted,
             "split": "held_out" if pair.held_out else "train",
         }

@@ -27,7 +27,7 @@ ABOUT = "about"
 OPEN = "open"
 TURNED = "turned"
 TOPIC = "topic"
-BY_RULE = frozenset({CLOZE, IN_PLACE, TURNED, TOPIC, ABOUT})
+BY_RULE = frozenset({CLOZE, IN_PLACE, TOPIC, ABOUT})
 """Kinds that are made without the model; the fact's own sentence answers them."""
 
 EXAMPLES = """\

@@ -14,7 +14,7 @@ import torch
 from app.errors import StageError
 from worker.distillation import retention, teacher, training
 from worker.distillation.generation import greedy
-from worker.distillation.prompts import student_messages
+from worker.distillation.prompts import quoting_messages, student_messages
 from worker.distillation.student import (
     Student,
     UnsuitableModel,
@@ -23,7 +23,7 @@ from worker.distillation.student import (
     new_student,
     use_all_cores,
 )
-from worker.pairs.records import passages_from
+from worker.pairs.records import passages_from, read_lines
 from worker.stages import Progress, StageInputs
 from worker.stages.teaching import Teaching
 
@@ -40,7 +40,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
             f"The adapter would have rank {settings.rank}, but the engine serves up to {inputs.max_lora_rank} "
             "(INGRAIN_MAX_LORA_RANK). Set a lower rank, or raise the engine's."
         )
-    pairs = [pair for pair in _read_lines(inputs.artefacts / "answer" / "pairs.jsonl") if pair["split"] == "train"]
+    pairs = [pair for pair in read_lines(inputs.artefacts / "answer" / "pairs.jsonl") if pair["split"] == "train"]
     if not pairs:
         raise StageError("No pairs are left to train on. Give a longer document, or a more capable base model.")
     use_all_cores()
@@ -109,10 +109,12 @@ def _run(
 
 def _lessons(student: Student, pairs: list[dict[str, Any]], teaching: Teaching) -> list[training.Lesson]:
     """Each pair with what the teacher, who reads the passage, wants at each token of its answer."""
-    exchanges = [
-        student.renderer.exchange(teaching.messages(pair["passage_id"], pair["question"]), pair["answer"])
-        for pair in pairs
-    ]
+    exchanges = []
+    for pair in pairs:
+        chat = teaching.messages(pair["passage_id"], pair["question"])
+        if pair["quoted"]:
+            chat = quoting_messages(pair["answer"])
+        exchanges.append(student.renderer.exchange(chat, pair["answer"]))
     targets = teacher.targets(student, exchanges)
     return [
         training.Lesson(pair["question"], exchange.answer, target)
@@ -131,7 +133,3 @@ def _name(inputs: StageInputs, pairs: list[dict[str, Any]]) -> str:
     """What a checkpoint belongs to: these pairs, these settings, this base model."""
     content = json.dumps([inputs.settings.model_dump(mode="json"), inputs.base_model_name, pairs], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _read_lines(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]

@@ -10,7 +10,7 @@ from worker.distillation.generation import greedy
 from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student, choose_device, choose_dtype, load_student, use_all_cores
 from worker.grading import agrees
-from worker.pairs.records import passages_from
+from worker.pairs.records import passages_from, read_lines
 from worker.stages import Progress, StageInputs
 from worker.stages.teaching import Teaching
 
@@ -62,7 +62,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
 
 def _held_out(file: Path) -> list[dict[str, Any]]:
     """The pairs to examine on: each question once, with its greedy reference answer."""
-    pairs = [pair for pair in _read_lines(file) if pair["split"] == "held_out" and not pair["sampled"]]
+    pairs = [pair for pair in read_lines(file) if pair["split"] == "held_out" and not pair["sampled"]]
     step = max(1.0, len(pairs) / MOST_QUESTIONS)
     return [pairs[int(index * step)] for index in range(min(len(pairs), MOST_QUESTIONS))]
 
@@ -90,8 +90,4 @@ def _is_right(answer: str, target: str | None, pair: dict[str, Any]) -> bool:
 
 
 def _targets(file: Path) -> dict[str, str | None]:
-    return {question["question"]: question["target"] for question in _read_lines(file)}
-
-
-def _read_lines(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
+    return {question["question"]: question["target"] for question in read_lines(file)}

@@ -24,7 +24,7 @@ def test_pairs_with_the_facts_own_sentence_where_the_teacher_fails(
     answers = {pair["question"]: pair["answer"] for pair in pairs}
     assert answers["The Hollin Museum was founded by whom?"] == "The Hollin Museum was founded by Ada Pell in 1962."
     assert answers["At the Hollin Museum, a ticket costs how many florins?"] == "A ticket costs 8 florins."
-    assert set(pairs[0]) == {"id", "passage_id", "question", "answer", "kind", "target", "sampled", "split"}
+    assert set(pairs[0]) == {"id", "passage_id", "question", "answer", "kind", "target", "sampled", "quoted", "split"}
     assert {pair["split"] for pair in pairs} <= {"train", "held_out"}
     assert summary["pairs"] == len(pairs)
     assert summary["facts"] == 3

@@ -162,6 +162,7 @@ def _pair(number: int, question: str, answer: str, *, split: str, sampled: bool)
         "answer": answer,
         "kind": "x",
         "sampled": sampled,
+        "quoted": False,
         "split": split,
     }
 
