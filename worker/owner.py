@@ -8,7 +8,8 @@ from pathlib import Path
 def process_name(pid: int) -> str | None:
     """A name for a process that no other will have: machine, pid and start time; None if it is not running.
 
-    The machine is its host name and PID namespace, since containers may share a host name.
+    The machine is its host name, boot and PID namespace: hosts and containers may share a host name, and the first
+    PID namespace of a boot has the same number everywhere.
     """
     try:
         os.kill(pid, 0)
@@ -29,10 +30,14 @@ def owner_is_gone(owner: str | None) -> bool:
 
 def _machine() -> str:
     try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        boot = "-"
+    try:
         namespace = str(Path("/proc/self/ns/pid").stat().st_ino)
     except OSError:
         namespace = "-"
-    return f"{socket.gethostname()}/{namespace}"
+    return f"{socket.gethostname()}/{boot}/{namespace}"
 
 
 def _start_time(pid: int) -> str:

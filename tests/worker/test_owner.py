@@ -28,6 +28,9 @@ def test_a_process_that_has_the_pid_of_the_owner_is_not_the_owner() -> None:
 
 
 def test_nothing_is_known_of_another_machine_or_an_unknown_owner() -> None:
-    assert not owner_is_gone("elsewhere/1:1:1")
+    machine, _, _ = str(process_name(os.getpid())).rsplit(":", 2)
+    host, _, namespace = machine.split("/")
+    assert not owner_is_gone("elsewhere/1/1:1:1")
+    assert not owner_is_gone(f"{host}/another-boot/{namespace}:1:1")
     assert not owner_is_gone("nonsense")
     assert not owner_is_gone(None)
