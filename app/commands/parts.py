@@ -8,6 +8,7 @@ import typer
 
 from app.commands.shared import Screen
 from app.commands.up import NoticeBoard
+from app.interpreter import module_command
 from app.settings import get_settings
 from app.supervisor.base_model import prepare_base_model
 from app.supervisor.plan import engine_command
@@ -42,7 +43,7 @@ def api(
 
 def worker() -> None:
     """Run a worker alone: it makes adapters, one at a time. Start as many as you have GPUs."""
-    _become([sys.executable, "-m", "worker.main"])
+    _become(module_command("worker.main"))
 
 
 def engine(

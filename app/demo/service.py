@@ -5,13 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from app.api_client import ClientError
+from app.interpreter import module_command
 from app.settings import Settings
 from app.supervisor.child import bound_to_this_process
 from app.supervisor.logs import last_lines
@@ -46,7 +46,7 @@ def demo_service(home: Path, tell: Tell) -> Iterator[str]:
     log = home / "up.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            bound_to_this_process([sys.executable, "-m", "app.cli", "up", "--port", "0", "--json"]),
+            bound_to_this_process(module_command("app.cli", "up", "--port", "0", "--json")),
             env=environment | {"INGRAIN_HOME": str(home)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

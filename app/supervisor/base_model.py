@@ -3,11 +3,11 @@
 import importlib.util
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 from app.errors import ConfigurationError
+from app.interpreter import module_command
 from app.settings import Settings
 from app.supervisor.child import bound_to_this_process
 from app.supervisor.logs import last_lines
@@ -28,7 +28,7 @@ def prepare_base_model(settings: Settings, tell: Tell, is_stopped: IsStopped = l
         raise ConfigurationError("What trains and serves models is not installed. Install ingrain[worker].")
     log = settings.home / "logs" / "base-model.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "worker.base_model", settings.base_model, str(settings.model_cache)]
+    command = module_command("worker.base_model", settings.base_model, str(settings.model_cache))
     started, was_told = time.monotonic(), False
     with log.open("wb") as errors:
         process = subprocess.Popen(

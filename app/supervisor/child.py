@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from app.interpreter import module_command
+
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.2
 
@@ -21,7 +23,7 @@ def bound_to_this_process(command: Sequence[str]) -> list[str]:
 
     Start it from the main thread: Linux takes the end of the thread that started it for the parent's end.
     """
-    return [sys.executable, "-m", "app.supervisor.child", str(os.getpid()), *command]
+    return module_command("app.supervisor.child", str(os.getpid()), *command)
 
 
 def main() -> None:

@@ -2,12 +2,12 @@
 
 import os
 import secrets
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
+from app.interpreter import module_command
 from app.settings import Settings
 from app.supervisor import broker, ports
 from app.supervisor.part import Part
@@ -71,7 +71,7 @@ def make_parts(settings: Settings, engine: Engine, base_model: Path) -> list[Par
     parts.append(
         Part(
             name="worker",
-            command=[sys.executable, "-m", "worker.main"],
+            command=module_command("worker.main"),
             environment=environment,
             address="",
             log=logs / "worker.log",
@@ -82,7 +82,7 @@ def make_parts(settings: Settings, engine: Engine, base_model: Path) -> list[Par
     parts.append(
         Part(
             name="api",
-            command=[sys.executable, "-m", "app.cli", "api", "--host", settings.host, "--port", str(settings.port)],
+            command=module_command("app.cli", "api", "--host", settings.host, "--port", str(settings.port)),
             environment=environment,
             address=url,
             log=logs / "api.log",
@@ -103,12 +103,7 @@ def engine_command(settings: Settings, base_model: Path, host: str, port: int) -
         "max-lora-rank": str(settings.max_lora_rank),
         "max-model-len": str(settings.max_model_length),
     }
-    return [
-        sys.executable,
-        "-m",
-        "worker.engine",
-        *(w for name, value in options.items() for w in (f"--{name}", value)),
-    ]
+    return module_command("worker.engine", *(w for name, value in options.items() for w in (f"--{name}", value)))
 
 
 def why_not_ready(url: str, key: str | None = None) -> str | None:
