@@ -17,6 +17,8 @@ from typing import Any, Self
 
 import httpx
 
+from app.hosts import host_of, is_loopback
+
 ENDED = ("succeeded", "failed", "cancelled")
 Json = dict[str, Any]
 
@@ -59,7 +61,9 @@ class IngrainClient:
     def __init__(self, url: str, key: str | None = None) -> None:
         self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=_TIMEOUT)
+        # A proxy of the environment cannot reach this machine's own addresses.
+        beyond = not is_loopback(host_of(self.url))
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=_TIMEOUT, trust_env=beyond)
 
     def __enter__(self) -> Self:
         return self

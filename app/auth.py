@@ -2,9 +2,7 @@
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from fastapi import Security
 from fastapi.security import HTTPBearer
@@ -13,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import ConfigurationError, ForbiddenOrigin, IngrainError, Unauthorized
+from app.hosts import host_of, is_loopback
 from app.problems import problem_response
 
 documented_bearer = Security(HTTPBearer(auto_error=False, description="A key from INGRAIN_API_KEYS, where it is set."))
@@ -30,16 +29,6 @@ def check_exposure(host: str, keys: Sequence[SecretStr]) -> None:
             f"Listening on {host} would let anyone who reaches it train and chat. Set INGRAIN_API_KEYS to one or more "
             "comma-separated secrets, or listen on 127.0.0.1."
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host`, a name or an address without a port, can only mean this machine."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class AccessControl:
@@ -87,15 +76,8 @@ def _check_local(scope: Scope) -> ForbiddenOrigin | None:
     way_out = "To serve others, set INGRAIN_API_KEYS."
     if client and not is_loopback(client[0]):
         return ForbiddenOrigin(f"Without keys only this machine is served, not {client[0]}. {way_out}")
-    if not is_loopback(_host_name(f"//{headers.get('host', '')}")):
+    if not is_loopback(host_of(f"//{headers.get('host', '')}")):
         return ForbiddenOrigin(f"The Host header must be 127.0.0.1 or localhost while no keys are set. {way_out}")
-    if origin is not None and not is_loopback(_host_name(origin)):
+    if origin is not None and not is_loopback(host_of(origin)):
         return ForbiddenOrigin(f"Pages of {origin} may not call this service while no keys are set. {way_out}")
     return None
-
-
-def _host_name(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""

@@ -107,9 +107,10 @@ def engine_command(settings: Settings, base_model: Path, host: str, port: int) -
 
 
 def why_not_ready(url: str, key: str | None = None) -> str | None:
-    """Why `url` does not answer with success; None when it does."""
+    """Why `url`, which a part on this machine listens at, does not answer with success; None when it does."""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        answer = httpx.get(url, headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=_CHECK_SECONDS)
+        answer = httpx.get(url, headers=headers, timeout=_CHECK_SECONDS, trust_env=False)  # no proxy leads back here
     except httpx.TransportError:
         return "no answer yet"
     if answer.is_success:

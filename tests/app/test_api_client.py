@@ -9,6 +9,7 @@ from app.api_client import Event, IngrainClient, Refused, ServiceUnreachable
 from app.database import unit_of_work
 from app.jobs import leases
 from app.settings import get_settings
+from app.supervisor.plan import why_not_ready
 from app.supervisor.ports import free_port
 from tests.app.conftest import LIGHTHOUSE, serving, start
 from tests.jobs import wait_until
@@ -36,6 +37,17 @@ def test_a_problem_keeps_its_type_and_what_to_do(sqlite_database: str) -> None:
         assert (caught.value.status, caught.value.type) == (404, "not-found")
         with pytest.raises(Refused, match="does not exist"):
             list(client.follow("job_unknown"))
+
+
+def test_a_proxy_is_not_asked_for_this_machine(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(get_settings()) as http:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        with IngrainClient(str(http.base_url)) as client:
+            assert client.base_model() == get_settings().base_model_name
+        assert why_not_ready(f"{http.base_url}/healthz") is None
 
 
 def test_where_nothing_answers_it_says_so() -> None:
