@@ -14,6 +14,7 @@ IngrainError
 │   └── UnknownModel              a chat's model is neither adapter, alias nor base model
 ├── Conflict (409)
 │   ├── AdapterNotReady           its job has not finished (or has failed)
+│   ├── WrongBaseModel            it was made for another base model than the one that is served
 │   ├── JobNotActive              cancel of a job that has ended
 │   ├── JobNotRetryable           retry of a job that runs or has succeeded
 │   └── IdempotencyConflict       the same key with another request
@@ -158,6 +159,13 @@ class AdapterNotReady(Conflict):
 
     type = "adapter-not-ready"
     title = "The adapter is not ready"
+
+
+class WrongBaseModel(Conflict):
+    """The adapter was made for another base model: on this one it would answer nonsense, and look right."""
+
+    type = "wrong-base-model"
+    title = "The adapter belongs to another base model"
 
 
 class JobNotActive(Conflict):

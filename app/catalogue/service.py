@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.adapters import queries
 from app.adapters.service import not_ready
 from app.catalogue.schemas import ModelList, ModelView
-from app.errors import UnknownModel
+from app.errors import UnknownModel, WrongBaseModel
 from app.ids import is_id
 from app.models import Adapter, AdapterStatus
 from app.settings import Settings
@@ -42,6 +42,7 @@ def resolve(session: Session, settings: Settings, name: str) -> Target:
     Raises:
         UnknownModel: it means nothing.
         AdapterNotReady: it means an adapter that cannot answer.
+        WrongBaseModel: it means an adapter of a base model that is not served.
     """
     base = settings.base_model_name
     if name in {base, settings.base_model}:
@@ -55,6 +56,13 @@ def resolve(session: Session, settings: Settings, name: str) -> Target:
         )
     if adapter.status != AdapterStatus.READY:
         raise not_ready(adapter, name)
+    if adapter.base_model != base:
+        raise WrongBaseModel(
+            f"The adapter {name} was made for the base model {adapter.base_model}, and {base} is served. Set "
+            f"INGRAIN_BASE_MODEL back to {adapter.base_model}, or teach the document again.",
+            field="model",
+            headers={"X-Should-Retry": "false"},  # as for an adapter that is not ready
+        )
     return Target(name, base, adapter.id, int(adapter.created_at.timestamp()))
 
 
@@ -69,7 +77,7 @@ def get_model(session: Session, settings: Settings, name: str) -> ModelView:
     """The model called `name`.
 
     Raises:
-        UnknownModel, AdapterNotReady: as `resolve`.
+        UnknownModel, AdapterNotReady, WrongBaseModel: as `resolve`.
     """
     target = resolve(session, settings, name)
     parent = None if target.adapter_id is None else target.base_model
@@ -79,7 +87,7 @@ def get_model(session: Session, settings: Settings, name: str) -> ModelView:
 def list_models(session: Session, settings: Settings) -> ModelList:
     """All that can answer: the base model, the aliases, and the adapters, newest first."""
     base = settings.base_model_name
-    adapters = queries.list_ready(session)
+    adapters = [adapter for adapter in queries.list_ready(session) if adapter.base_model == base]
     created = {adapter.id: int(adapter.created_at.timestamp()) for adapter in adapters}
     names = [
         (alias.name, alias.adapter_id) for alias in queries.list_serving_aliases(session) if alias.adapter_id in created

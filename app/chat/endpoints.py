@@ -17,6 +17,7 @@ from app.errors import (
     RequestTooLarge,
     UnknownModel,
     UnsupportedMediaType,
+    WrongBaseModel,
 )
 from app.problems import problems
 
@@ -39,8 +40,8 @@ _CLIENT_CLOSED_REQUEST = 499  # as nginx calls it; nobody is there to read it, b
             },
         },
         **problems(
-            InvalidRequest, BadEngineRequest, UnknownModel, AdapterNotReady, RequestTooLarge, UnsupportedMediaType,
-            EngineBusy, EngineUnavailable, NotReady,
+            InvalidRequest, BadEngineRequest, UnknownModel, AdapterNotReady, WrongBaseModel, RequestTooLarge,
+            UnsupportedMediaType, EngineBusy, EngineUnavailable, NotReady,
         ),
     },
 )  # fmt: skip

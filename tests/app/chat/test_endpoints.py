@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
 from app.settings import get_settings
 from tests.app.chat.conftest import Engine
-from tests.app.conftest import serving
+from tests.app.conftest import finish, post, serving
 from tests.tiny import NAME
 
 CHAT = {"model": NAME, "messages": [{"role": "user", "content": "Hi"}], "temperature": 0, "max_tokens": 8}
@@ -88,3 +89,19 @@ def test_without_an_engine_a_chat_is_a_503(without_engine: httpx.Client, stream:
     answer = without_engine.post(URL, json={**CHAT, "model": "smollm2-135m", "stream": stream})
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/engine-unavailable")
     assert answer.json()["error"]["type"] == "server_error"
+
+
+def test_an_adapter_of_another_base_model_is_a_409_and_not_listed(
+    without_engine: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = post(without_engine, alias="orvenna")
+    finish(taken, tmp_path)
+    monkeypatch.setenv("INGRAIN_BASE_MODEL", "someone/another")
+    get_settings.cache_clear()
+    with serving(get_settings()) as api:
+        for name in ("orvenna", taken["adapter"]["id"]):
+            answer = api.post(URL, json={**CHAT, "model": name})
+            assert (answer.status_code, answer.json()["type"]) == (409, "/problems/wrong-base-model")
+            assert "smollm2-135m, and someone/another is served" in answer.json()["detail"]
+            assert api.get(f"/v1/models/{name}").status_code == 409
+        assert [model["id"] for model in api.get("/v1/models").json()["data"]] == ["someone/another"]
