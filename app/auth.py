@@ -31,6 +31,19 @@ def check_exposure(host: str, keys: Sequence[SecretStr]) -> None:
         )
 
 
+def check_engine_exposure(host: str, key: SecretStr | None) -> None:
+    """Refuse to let an engine listen beyond this machine without a key: it loads adapters by their path.
+
+    Raises:
+        ConfigurationError: `host` is not a loopback address, and there is no key.
+    """
+    if not (key and key.get_secret_value()) and not is_loopback(host):
+        raise ConfigurationError(
+            f"An engine on {host} without a key would answer, and load adapters for, anyone who reaches it. Set "
+            "INGRAIN_ENGINE_API_KEY to a secret here, for the API and for the workers, or listen on 127.0.0.1."
+        )
+
+
 class AccessControl:
     """Guards `/v1` and `/metrics` with keys; without keys, everything against the outside and against other pages."""
 

@@ -52,9 +52,12 @@ def engine(
 ) -> None:
     """Run the embedded engine alone. vLLM can take its place; both speak the same dialect.
 
-    Clients need the key in INGRAIN_ENGINE_API_KEY, where it is set.
+    Clients need the key in INGRAIN_ENGINE_API_KEY. Beyond 127.0.0.1 it must be set.
     """
+    from app.auth import check_engine_exposure
+
     settings = get_settings()
+    check_engine_exposure(host, settings.engine_api_key)
     board = NoticeBoard(Screen(as_json=False))
     folder = prepare_base_model(settings, board.show)
     board.close()

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.auth import check_exposure
+from app.auth import check_engine_exposure, check_exposure
 from app.errors import ConfigurationError
 from app.settings import get_settings
 from tests.app.conftest import serving
@@ -90,3 +90,11 @@ def test_listening_to_others_needs_keys(host: str, home: Path) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_listening_to_this_machine_needs_none(host: str) -> None:
     check_exposure(host, ())
+
+
+def test_an_engine_without_a_key_stays_on_this_machine() -> None:
+    check_engine_exposure("127.0.0.1", None)
+    check_engine_exposure("0.0.0.0", SecretStr("a-secret"))
+    for key in (None, SecretStr("")):
+        with pytest.raises(ConfigurationError, match="INGRAIN_ENGINE_API_KEY"):
+            check_engine_exposure("0.0.0.0", key)
