@@ -5,6 +5,7 @@ so a long prompt never holds up the others for longer than its piece. Requests t
 with one that is just being computed wait for it, and then take its blocks from the prefix cache.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -48,13 +49,18 @@ class Limits:
 
 
 class EngineLoop(threading.Thread):
-    """The model's thread. Other threads call `submit`, `cancel`, `call` and `stop`."""
+    """The model's thread. Other threads call `submit`, `cancel`, `call` and `stop`.
+
+    Attributes:
+        failed: whether the thread ended on an error of its own; the engine is of no use then.
+    """
 
     def __init__(
         self, runner: Runner, adapters: Adapters, tokenizer: Any, end_tokens: frozenset[int], limits: Limits
     ) -> None:
         super().__init__(name="model", daemon=True)
         self.adapters = adapters
+        self.failed = False
         self._runner = runner
         self._end_tokens = end_tokens
         self._limits = limits
@@ -89,9 +95,15 @@ class EngineLoop(threading.Thread):
         request.cancelled = True
 
     def call(self, function: Callable[[], T]) -> "Future[T]":
-        """Run `function` in this thread between two steps."""
+        """Run `function` in this thread between two steps.
+
+        Raises:
+            EngineError: the engine stops.
+        """
         future: Future[T] = Future()
         with self._awake:
+            if self._deadline is not None:
+                raise unavailable("The engine is stopping.")
             self._calls.append((function, future))
             self._awake.notify()
         return future
@@ -111,6 +123,19 @@ class EngineLoop(threading.Thread):
     # The thread
 
     def run(self) -> None:
+        """Serve until `stop`; after an error that no step's guard caught, let nobody wait for answers in vain."""
+        try:
+            self._serve()
+            error = unavailable("The engine was stopped in the middle of the request.")
+        except BaseException:
+            log.critical("the model's thread failed", exc_info=True)
+            self.failed = True
+            self.stop(grace=0)
+            error = unavailable("The engine failed in the middle of the request.")
+        self._give_up(error)
+        self._send()
+
+    def _serve(self) -> None:
         """Step for as long as there is something to do; sleep otherwise."""
         while True:
             with self._awake:
@@ -129,8 +154,6 @@ class EngineLoop(threading.Thread):
                 log.exception("a step failed; its requests are given up")
                 self._give_up(RuntimeError(f"The engine failed in the middle of the request: {error}"))
             self._send()
-        self._give_up(unavailable("The engine was stopped in the middle of the request."))
-        self._send()
 
     def _step(self) -> None:
         self._drop_cancelled()
@@ -300,7 +323,8 @@ class EngineLoop(threading.Thread):
             calls = list(self._calls)
             self._calls.clear()
         for _, future in calls:
-            future.set_exception(error)
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
         requests |= {id(sequence.request): sequence.request for sequence in self._running}
         self._running.clear()
         self._events += [(request, error) for request in requests.values()]
@@ -312,7 +336,7 @@ class EngineLoop(threading.Thread):
             by_loop.setdefault(request.loop, []).append((request, output))
         self._events = []
         for loop, events in by_loop.items():
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_deliver, events)
 
 
@@ -322,10 +346,15 @@ def _deliver(events: list[tuple[Request, Output | Exception | None]]) -> None:
 
 
 def _fulfil(function: Callable[[], Any], future: "Future[Any]") -> None:
+    """Run a call, unless who asked for it has gone: a future that was cancelled takes no result."""
+    if not future.set_running_or_notify_cancel():
+        return
     try:
-        future.set_result(function())
+        result = function()
     except BaseException as error:
         future.set_exception(error)
+    else:
+        future.set_result(result)
 
 
 def _alike(sequences: list[Sequence]) -> list[list[Sequence]]:

@@ -24,7 +24,7 @@ _GRACE_SECONDS = 3.0
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, which on the first signal also tells the model's thread to come to an end."""
+    """Uvicorn, which on the first signal also tells the model's thread to come to an end, and ends when that ends."""
 
     def __init__(self, config: uvicorn.Config, loop: EngineLoop) -> None:
         super().__init__(config)
@@ -34,9 +34,18 @@ class _Server(uvicorn.Server):
         self._loop.stop(_GRACE_SECONDS)
         super().handle_exit(sig, frame)
 
+    async def on_tick(self, counter: int) -> bool:
+        """Whether it is time to end; asked several times a second."""
+        return await super().on_tick(counter) or not self._loop.is_alive()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended because the model's thread failed."""
+        return self._loop.failed
+
 
 def serve(arguments: argparse.Namespace) -> None:
-    """Load the model and serve until a signal comes."""
+    """Load the model and serve until a signal comes, or the model's thread fails."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
@@ -46,6 +55,8 @@ def serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises the signal again when it has ended: exit with 0
     server.run()
+    if server.failed:
+        sys.exit("engine: the model's thread failed")  # whoever supervises the engine starts it again
 
 
 def _build(arguments: argparse.Namespace) -> _Server:
