@@ -6,7 +6,7 @@ the URLs set it runs distributed. Both use the same code.
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1, description="How often a job is started before it fails for good.")
     stop_grace_seconds: float = Field(5.0, ge=0, description="Between SIGTERM and SIGKILL for a stage's process.")
 
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least that is logged.")
 
     @field_validator("api_keys", mode="before")
     @classmethod
@@ -51,6 +51,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(key.strip() for key in value.split(",") if key.strip())
         return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper_case(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
 
     @field_validator("home")
     @classmethod

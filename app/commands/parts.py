@@ -43,6 +43,7 @@ def api(
 
 def worker() -> None:
     """Run a worker alone: it makes adapters, one at a time. Start as many as you have GPUs."""
+    get_settings()  # here, where a value that is not valid becomes a sentence
     _become(module_command("worker.main"))
 
 

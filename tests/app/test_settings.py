@@ -1,0 +1,26 @@
+"""Settings from the environment, and what is said where they are not valid."""
+
+import subprocess
+
+import pytest
+from pydantic import ValidationError
+
+from app.interpreter import module_command
+from app.settings import Settings
+
+
+def test_a_log_level_is_known_in_either_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGRAIN_LOG_LEVEL", "debug")
+    assert Settings().log_level == "DEBUG"
+    monkeypatch.setenv("INGRAIN_LOG_LEVEL", "loud")
+    with pytest.raises(ValidationError, match="WARNING"):
+        Settings()
+
+
+@pytest.mark.parametrize("command", ["models", "up", "worker", "api"])
+def test_a_value_that_is_not_valid_is_named(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGRAIN_LOG_LEVEL", "loud")
+    done = subprocess.run(module_command("app.cli", command), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "INGRAIN_LOG_LEVEL" in done.stderr
+    assert "Traceback" not in done.stderr
