@@ -18,7 +18,10 @@ from app.supervisor.logs import last_lines
 from app.supervisor.notices import Notice, Tell
 
 _STOP_SECONDS = 60.0
-_ITS_OWN = ("HOST", "PORT", "API_KEYS", "API_KEY", "DATABASE_URL", "REDIS_URL", "STORE_URL", "ENGINE_URL")
+_ITS_OWN = frozenset(
+    f"INGRAIN_{name}"
+    for name in ("HOST", "PORT", "API_KEYS", "API_KEY", "DATABASE_URL", "REDIS_URL", "STORE_URL", "ENGINE_URL")
+)
 
 
 @contextmanager
@@ -42,7 +45,7 @@ def demo_service(home: Path, tell: Tell) -> Iterator[str]:
     Raises:
         ClientError: it did not start.
     """
-    environment = {name: value for name, value in os.environ.items() if name.removeprefix("INGRAIN_") not in _ITS_OWN}
+    environment = {name: value for name, value in os.environ.items() if name.upper() not in _ITS_OWN}
     log = home / "up.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(
