@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from app.database import unit_of_work
@@ -64,8 +65,8 @@ class Keeper:
             except LeaseLost:
                 self.lost.set()
                 raise
-            except (OperationalError, InterfaceError) as error:
-                self._log.warning("The database does not answer, trying again: %s", error.orig)
+            except (OperationalError, InterfaceError, PoolTimeout) as error:
+                self._log.warning("The database does not answer, trying again: %s", _reason(error))
                 self.lost.wait(_RETRY_SECONDS)
 
     def _run(self) -> None:
@@ -80,7 +81,8 @@ class Keeper:
                         asked = leases.cancel_requested(session, self.lease)
             except LeaseLost:
                 self.lost.set()  # also after our own last write, when nobody asks any more
-            except (OperationalError, InterfaceError):
+            except SQLAlchemyError as error:  # any of them: a thread that ends here would tell nobody
+                self._log.warning("The lease could not be looked at, trying again: %s", _reason(error))
                 if time.monotonic() > self._holds_until:
                     self._log.warning("The lease could not be renewed for %.0f s; giving up the job.", self._seconds)
                     self.lost.set()
@@ -90,3 +92,8 @@ class Keeper:
                     renew_at = asked_at + self._heartbeat_seconds
                 if asked:
                     self.cancel_requested.set()
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    """The error without the statement and the link that SQLAlchemy puts under it."""
+    return str(error).partition("\n")[0]

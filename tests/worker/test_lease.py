@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
 
 from app.database import unit_of_work
 from app.jobs import leases, queries
@@ -77,3 +79,22 @@ def test_a_request_to_cancel_is_seen_within_a_second(sqlite_database: str) -> No
         with unit_of_work() as session:
             queries.request_cancel(session, lease.job_id)
         wait_until(keeper.cancel_requested.is_set, "the request is seen", seconds=1)
+
+
+def test_a_heartbeat_outlives_an_error_of_any_kind(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    look, looks = leases.cancel_requested, 0
+
+    def without_a_connection_at_first(session: Session, lease: Lease) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise PoolTimeout("no connection of the pool came free")
+        return look(session, lease)
+
+    monkeypatch.setattr(leases, "cancel_requested", without_a_connection_at_first)
+    lease = take(30)
+    with unit_of_work() as session:
+        queries.request_cancel(session, lease.job_id)
+    with Keeper(lease, seconds=30, heartbeat_seconds=10) as keeper:
+        wait_until(keeper.cancel_requested.is_set, "the heartbeat goes on", seconds=3)
+    assert looks > 1
