@@ -11,7 +11,8 @@ help:  ## what there is
 
 .venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit("Ingrain needs Python 3.11 or newer, not " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; \
+	  echo "No virtual environment could be made. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
 .venv/.installed: .venv/pyvenv.cfg pyproject.toml constraints.txt
 	@echo "Installing Ingrain into .venv (a minute or two) ..."
