@@ -5,6 +5,7 @@ ends with the very adapter that it would have ended with. Checkpoints are safete
 """
 
 import json
+import logging
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ WARM_UP = 0.06  # share of the steps in which the learning rate rises
 FINAL_RATE = 0.1  # share of the peak learning rate at the end
 CLIP = 1.0
 CHECKPOINT_STEPS = 40
+
+logger = logging.getLogger(__name__)
 
 
 class TrainingFailed(RuntimeError):
@@ -95,6 +98,8 @@ def train(
     total = steps_of(plan, len(lessons))
     history = History()
     first = _take_up(checkpoint, plan, weights, optimiser, history) if checkpoint else 0
+    if first:
+        logger.info("training goes on from its checkpoint, after step %d of %d", first, total)
     student.model.train()
     for step in range(first, total):
         for group in optimiser.param_groups:
