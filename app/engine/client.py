@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import random
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any, Final, Self
 import httpx
 
 from app.errors import BadEngineRequest, EngineBusy, EngineUnavailable, IngrainError, UnknownModel
+
+logger = logging.getLogger(__name__)
 
 Payload = Mapping[str, Any]
 
@@ -137,13 +140,24 @@ class EngineClient:
     async def load_adapter(self, name: str, path: Path | str) -> None:
         """Load the adapter in a folder that the engine can read, under a name.
 
-        An adapter that is there already is fine: a name never changes what it means.
+        An adapter that is there already is fine: a name never changes what it means. The folder is no business of
+        those who chat, so an error names it in the log alone.
+
+        Raises:
+            EngineUnavailable: the engine does not find the files (or, as it may be configured, loads no adapters).
         """
         try:
             await self._send("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
         except BadEngineRequest as error:
             if "has already been loaded" not in error.detail:
                 raise
+        except UnknownModel as error:
+            logger.error("The engine at %s cannot load %s from %s: %s", self.url, name, path, error.detail)
+            raise EngineUnavailable(
+                f"The engine cannot read the adapter's files ({name}). It must see the folder of the store, or of its "
+                "cache, under the same path as the service, and be allowed to load adapters; the service's log has "
+                "its words."
+            ) from error
 
     async def unload_adapter(self, name: str) -> None:
         """Unload an adapter; one that is not there is fine."""

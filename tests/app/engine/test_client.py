@@ -68,8 +68,9 @@ def test_refusals_become_our_errors(engine: Engine, folders: dict[str, Path]) ->
                 pass
         with pytest.raises(BadEngineRequest, match="rank 32 is greater than max_lora_rank 16"):
             await client.load_adapter("high", folders["high"])
-        with pytest.raises(UnknownModel, match="No adapter found"):
+        with pytest.raises(EngineUnavailable, match="cannot read the adapter's files") as unread:
             await client.load_adapter("missing", folders["base"])
+        assert str(folders["base"]) not in unread.value.detail
 
     with_client(engine, ask)
 
