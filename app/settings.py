@@ -40,6 +40,7 @@ class Settings(BaseSettings):
 
     lease_seconds: float = Field(30.0, gt=0, description="A job whose worker is silent this long is given to another.")
     heartbeat_seconds: float = Field(5.0, gt=0, description="How often a worker renews its lease.")
+    heartbeat_file: Path | None = Field(None, description="A file that a worker touches while it takes jobs.")
     max_attempts: int = Field(3, ge=1, description="How often a job is started before it fails for good.")
     stop_grace_seconds: float = Field(5.0, ge=0, description="Between SIGTERM and SIGKILL for a stage's process.")
 

@@ -12,6 +12,7 @@ from celery import Celery, signals
 
 from app.queue import RUN_JOB, Relay, make_celery
 from app.settings import Settings, get_settings
+from worker.heartbeat import touch_while_consuming
 from worker.logs import configure_logging
 from worker.reaper import Reaper
 from worker.runner import STAGE_MODULES, Runner
@@ -34,6 +35,8 @@ def serve(settings: Settings, stages: Mapping[str, str] = STAGE_MODULES, retry_p
     warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
     runner = Runner(settings, stages, retry_pause_seconds)
     celery = make_worker(settings, runner)
+    if settings.heartbeat_file:
+        touch_while_consuming(celery, settings.heartbeat_file, settings.heartbeat_seconds)
     relay, reaper = Relay(settings.resolved_redis_url), Reaper(settings, runner)
 
     # Celery would install its own logging, and would let the running job end before it stops, which may take hours.

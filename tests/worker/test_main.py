@@ -194,6 +194,28 @@ def test_a_message_that_the_broker_lost_is_sent_again(
     wait_for_status(job_id, JobStatus.SUCCEEDED)
 
 
+def test_the_heartbeat_file_is_touched_only_while_messages_are_taken(
+    small_home: Path,
+    sqlite_database: str,
+    broker: ValkeyServer,
+    start_worker: StartWorker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = small_home / "heartbeat"
+    monkeypatch.setenv("INGRAIN_HEARTBEAT_FILE", str(file))
+    monkeypatch.setenv("INGRAIN_HEARTBEAT_SECONDS", "0.2")
+    get_settings.cache_clear()
+    start_worker()
+    for _ in range(2):  # once more after the broker was away
+        wait_until(file.exists, "the worker touches its file", seconds=30)
+        broker.stop()
+        time.sleep(0.5)
+        file.unlink()
+        time.sleep(1)
+        assert not file.exists()
+        broker.start()
+
+
 def test_each_line_of_the_log_about_a_job_names_it(
     small_home: Path, sqlite_database: str, broker: ValkeyServer, start_worker: StartWorker
 ) -> None:
