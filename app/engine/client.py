@@ -121,22 +121,6 @@ class EngineClient:
         """
         await self._send("GET", "/health", attempts=1)
 
-    async def wait_until_healthy(self, seconds: float) -> None:
-        """Wait for an engine that is starting.
-
-        Raises:
-            EngineUnavailable: it was not healthy in time.
-        """
-        deadline = asyncio.get_running_loop().time() + seconds
-        while True:
-            try:
-                await self.health()
-                return
-            except (EngineUnavailable, EngineBusy):
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-            await asyncio.sleep(_FIRST_PAUSE_SECONDS)
-
     async def load_adapter(self, name: str, path: Path | str) -> None:
         """Load the adapter in a folder that the engine can read, under a name.
 
