@@ -4,7 +4,6 @@ With the adapter off it is the base model, and with a passage in its prompt the 
 student. Only the adapter's weights are ever trained, and they are kept in float32 whatever the base is in.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from worker.cores import usable_cores
 from worker.distillation.packing import Exchange, Pack, pack
 from worker.distillation.rendering import Renderer
 
@@ -90,7 +90,7 @@ def choose_dtype(device: torch.device) -> torch.dtype:
 
 def use_all_cores() -> None:
     """One thread a core that this process may use; more only wait for each other."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(usable_cores())
 
 
 def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[Any, Renderer]:

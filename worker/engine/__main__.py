@@ -11,6 +11,8 @@ import threading
 import time
 from pathlib import Path
 
+from worker.cores import usable_cores
+
 _LAST_SECONDS = 8.0
 
 
@@ -39,8 +41,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--prefix-cache-mb", type=int, default=512, help="memory for prompts' beginnings")
     parser.add_argument("--device", help="cuda or cpu; by default cuda where there is one")
     parser.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], default="auto")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    parser.add_argument("--threads", type=int, default=cores, help="threads on a CPU")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="threads on a CPU")
     parser.add_argument(
         "--die-with-parent",
         action="store_true",
