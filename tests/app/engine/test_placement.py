@@ -8,7 +8,7 @@ import pytest
 
 from app.engine.client import EngineClient
 from app.engine.placement import Placement
-from app.errors import BadEngineRequest, EngineBusy, UnknownModel
+from app.errors import BadEngineRequest, EngineBusy, EngineUnavailable
 from tests.engine.conftest import Engine
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "who?"}], "max_tokens": 3, "temperature": 0}
@@ -85,7 +85,7 @@ def test_an_adapter_that_cannot_be_loaded(engine: Engine, folders: dict[str, Pat
             placement = Placement(client, slots=2)
             with pytest.raises(BadEngineRequest, match="max_lora_rank"):
                 await placement.ensure_loaded("high", folders["high"])
-            with pytest.raises(UnknownModel, match="No adapter found"):
+            with pytest.raises(EngineUnavailable, match="cannot read the adapter's files"):
                 await placement.chat(CHAT, "none", folders["base"])
 
     asyncio.run(run())
