@@ -26,7 +26,8 @@ from app.pages import cut
 def take(services: Services, upload: Upload, key: str | None) -> Answer:
     """Keep a document and queue the job that makes an adapter of it.
 
-    Its bytes are in the store before its row is in the database: what the database names exists.
+    Its bytes are in the store before its row is in the database: what the database names exists. They stay there after
+    an error in between, unless the database surely refused the row: a commit whose answer was lost may have happened.
     """
     settings = services.settings
     resolved = resolve_settings(upload.new.settings, settings)
@@ -74,9 +75,6 @@ def take(services: Services, upload: Upload, key: str | None) -> Answer:
         if faster is None:
             raise
         return faster
-    except BaseException:
-        services.store.delete(folder)
-        raise
     return answer
 
 

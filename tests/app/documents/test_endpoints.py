@@ -9,9 +9,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from app.database import unit_of_work
 from app.jobs import queries
+from app.models import Document
 from app.settings import get_settings
 from app.store import Store
 from tests.app.conftest import LIGHTHOUSE, finish, post
@@ -103,6 +107,21 @@ def test_an_alias_follows_the_newest_ready_adapter(api: httpx.Client, tmp_path: 
     assert api.get("/v1/aliases/orvenna").json()["adapter_id"] == first["adapter"]["id"]
     finish(second, tmp_path / "2")
     assert api.get("/v1/aliases/orvenna").json()["adapter_id"] == second["adapter"]["id"]
+
+
+def test_a_text_outlives_a_commit_whose_answer_was_lost(api_on_sqlite: httpx.Client) -> None:
+    def lose_the_answer(session: Session) -> None:
+        if any(isinstance(row, Document) for row in session.identity_map.values()):
+            raise OperationalError("COMMIT", {}, Exception("the connection broke"))
+
+    event.listen(Session, "after_commit", lose_the_answer)
+    try:
+        assert api_on_sqlite.post("/v1/documents", json={"text": LIGHTHOUSE}).status_code >= 500
+    finally:
+        event.remove(Session, "after_commit", lose_the_answer)
+    (document,) = api_on_sqlite.get("/v1/documents").json()["data"]
+    text = Store(get_settings().resolved_store_url).read_bytes(f"documents/{document['id']}/text.txt")
+    assert text.decode() == LIGHTHOUSE
 
 
 BAD_TEXTS: list[tuple[str, bytes, str]] = [
