@@ -1,6 +1,6 @@
 """Whether an answer says what a whole reference answer says, where no keyword is known."""
 
-from app.demo.grading import normalise
+from app.grading import normalise
 
 _FILLERS = frozenset(("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "is", "it", "its", "of"))
 _MORE_FILLERS = frozenset(("on", "that", "the", "this", "to", "was", "were", "with", "has", "had", "have", "which"))

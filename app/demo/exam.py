@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api_client import IngrainClient
-from app.demo.grading import is_right
 from app.demo.questions import Question
+from app.grading import is_right
 
 _AT_ONCE = 6  # the engine answers several together faster than one after another
 _LONGEST_ANSWER = 64

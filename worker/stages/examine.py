@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from app.demo.grading import is_right
+from app.grading import is_right
 from worker.distillation import drift, retention
 from worker.distillation.generation import greedy
 from worker.distillation.prompts import student_messages

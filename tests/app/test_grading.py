@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.demo.grading import is_right, normalise
+from app.grading import is_right, normalise
 
 
 @pytest.mark.parametrize(
