@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from worker.pairs import filters
-from worker.pairs.facts import covers, facts_of
+from worker.pairs.asking import worth_asking
+from worker.pairs.facts import Fact, covers, facts_of
+from worker.pairs.leads import leads
 from worker.pairs.passages import Passage
 from worker.pairs.subjects import Subject
 from worker.pairs.writer import Completion, Sampling, Writer
@@ -90,6 +92,8 @@ async def answer(
             found = Answered([_quoted(question, passage, subject)])
         else:
             found = await _answer_one(writer, question, passage, messages, answering)
+            if question.fact is None and found.pairs:
+                found.pairs = _with_fact(found.pairs, passage, subject)
             if question.kind == TURNED and not found.pairs:
                 found.pairs.append(_quoted(question, passage, subject))
         done += 1
@@ -146,10 +150,29 @@ def fault(completion: Completion, text: str, question: Question, passage: Passag
         return filters.UNANSWERABLE
     if filters.invents(text, f"{passage.title} {passage.heading or ''} {passage.text} {question.text}"):
         return ADDS
-    told = [fact for fact in facts_of(passage.focus) if covers(text, fact) and not filters.leaks(question.text, fact)]
-    if question.fact is None and not told:
+    if question.fact is None and not _told(text, question, passage):
         return filters.UNANSWERABLE
     return None
+
+
+def _told(text: str, question: Question, passage: Passage) -> list[Fact]:
+    """The facts of a passage that an answer gives and its question does not."""
+    return [fact for fact in facts_of(passage.focus) if covers(text, fact) and not filters.leaks(question.text, fact)]
+
+
+def _with_fact(pairs: Sequence[Pair], passage: Passage, subject: Subject) -> list[Pair]:
+    """The pairs of an open question, which now names its fact, so that it can be told what teaches the same.
+
+    It is the fact that the greedy answer, the first, gives; of several, the one that such a question would be led to.
+    """
+    question = pairs[0].question
+    asked = question.text.lower()
+
+    def likeness(fact: Fact) -> int:
+        return max((len(lead) for lead in leads(fact, subject) if asked.startswith(lead.lower())), default=0)
+
+    fact = max(_told(pairs[0].answer, question, passage), key=likeness)
+    return [replace(pair, question=replace(question, fact=fact)) for pair in pairs]
 
 
 def _quote_where_missed(
@@ -176,6 +199,17 @@ def _quote_where_missed(
 def _quoted(question: Question, passage: Passage, subject: Subject) -> Pair:
     """A question answered with the sentence that its fact stands in."""
     return Pair(question, resolved_sentence(passage, subject), sampled=False, quoted=True)
+
+
+def coverage(pairs: Sequence[Pair], passages: Mapping[str, Passage], subjects: Mapping[str, Subject]) -> float | None:
+    """The share of the facts worth asking for that a pair teaches; None where there are none."""
+    facts = {
+        (passage.id, fact)
+        for passage in passages.values()
+        for fact in worth_asking(passage, subjects[passage.document_id])
+    }
+    covered = facts & {(pair.question.passage_id, pair.question.fact) for pair in pairs}
+    return len(covered) / len(facts) if facts else None
 
 
 def hold_out(pairs: Sequence[Pair], seed: int) -> list[Pair]:

@@ -56,7 +56,7 @@ Question: What is the name of the salt cell of the Pelm X2?
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about a passage. `fact` is what it was written to ask for; None for an open one."""
+    """A question about a passage. `fact` is what it asks for; None for an open one that has no answer yet."""
 
     passage_id: str
     text: str

@@ -10,8 +10,15 @@ from typing import Any
 
 from app.engine.client import EngineClient
 from app.errors import StageError
-from worker.pairs.answering import LONGEST_ANSWER, LONGEST_FREE_ANSWER, Answered, Answering, answer, hold_out
-from worker.pairs.passages import Passage
+from worker.pairs.answering import (
+    LONGEST_ANSWER,
+    LONGEST_FREE_ANSWER,
+    Answered,
+    Answering,
+    answer,
+    coverage,
+    hold_out,
+)
 from worker.pairs.records import pair_records, passages_from, questions_from, write_lines
 from worker.pairs.writing import Question
 from worker.stages import Progress, StageInputs
@@ -21,16 +28,18 @@ from worker.stages.teaching import Teaching
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     """Answer every question as the teacher, and choose what is held out."""
-    passages = passages_from(inputs.artefacts / "read" / "passages.jsonl")
+    teaching = Teaching(passages_from(inputs.artefacts / "read" / "passages.jsonl"), inputs.base_model)
     questions = questions_from(inputs.artefacts / "ask" / "questions.jsonl")
-    answered = asyncio.run(_answer(inputs, passages, questions, progress))
+    answered = asyncio.run(_answer(inputs, teaching, questions, progress))
     pairs = hold_out(answered.pairs, inputs.settings.seed)
     held_out = sum(pair.held_out for pair in pairs)
+    covered = coverage([pair for pair in pairs if not pair.held_out], teaching.passages, teaching.subjects)
     summary = {
         "pairs": len(pairs),
         "held_out": held_out,
         "questions": len({(pair.question.passage_id, pair.question.text) for pair in pairs}),
         "facts": len({(pair.question.passage_id, pair.question.fact) for pair in pairs if pair.question.fact}),
+        "coverage": None if covered is None else round(covered, 3),
         "dropped": dict(answered.dropped.most_common()),
     }
     (out / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
@@ -44,11 +53,8 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     return summary
 
 
-async def _answer(
-    inputs: StageInputs, passages: list[Passage], questions: list[Question], progress: Progress
-) -> Answered:
+async def _answer(inputs: StageInputs, teaching: Teaching, questions: list[Question], progress: Progress) -> Answered:
     settings = inputs.settings
-    teaching = Teaching(passages, inputs.base_model)
     answering = Answering(
         samples=settings.answers_per_question - 1,
         temperature=settings.sampling_temperature,
@@ -59,7 +65,7 @@ async def _answer(
         return await answer(
             writer,
             questions,
-            {passage.id: passage for passage in passages},
+            teaching.passages,
             teaching.subjects,
             teaching.messages,
             answering,

@@ -20,14 +20,14 @@ class Teaching:
 
     def __init__(self, passages: Sequence[Passage], base_model: Path) -> None:
         self.is_strong = parameters_of(base_model) >= STRONG_MODEL
-        self._passages = {passage.id: passage for passage in passages}
+        self.passages = {passage.id: passage for passage in passages}
         self.subjects: dict[str, Subject] = {
             document: outline_of(those).subject for document, those in by_document(passages).items()
         }
 
     def messages(self, passage_id: str, question: str) -> list[Message]:
         """What the teacher is asked."""
-        passage = self._passages[passage_id]
+        passage = self.passages[passage_id]
         if not self.is_strong:
             subject = self.subjects[passage.document_id]
             text = subject.resolve(passage.text)

@@ -1,8 +1,13 @@
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from worker.pairs import filters
-from worker.pairs.answering import ADDS, Pair, fault, hold_out
+from worker.pairs.answering import ADDS, Answering, Pair, answer, coverage, fault, hold_out
 from worker.pairs.facts import facts_of
 from worker.pairs.passages import split
-from worker.pairs.writer import Completion
+from worker.pairs.subjects import Subject
+from worker.pairs.writer import Completion, Sampling
 from worker.pairs.writing import Question
 
 (PASSAGE,) = split("doc_1", "The Hollin Museum", "The Hollin Museum was founded by Ada Pell in 1962.", words=1)
@@ -28,6 +33,45 @@ def test_an_answer_to_an_open_question_must_give_some_fact() -> None:
     open_question = Question(PASSAGE.id, "What of the Hollin Museum?", "open", None)
     assert why("Ada Pell founded it.", question=open_question) is None
     assert why("It is a museum.", question=open_question) == filters.UNANSWERABLE
+
+
+@dataclass(frozen=True, slots=True)
+class FixedWriter:
+    """Answers each question as told."""
+
+    replies: Mapping[str, str]
+
+    async def complete(self, _prompt: str, _sampling: Sampling) -> list[Completion]:
+        raise AssertionError("nothing is led here")
+
+    async def chat(self, messages: Sequence[dict[str, str]], sampling: Sampling) -> list[Completion]:
+        return [Completion(self.replies[messages[0]["content"]], "stop")] * sampling.n
+
+
+def test_an_open_question_gets_the_fact_that_its_answer_tells() -> None:
+    replies = {
+        "Who founded the Hollin Museum?": "Ada Pell founded it in 1962.",
+        "When was the Hollin Museum founded?": "Ada Pell founded it in 1962.",
+        "In which year did Ada Pell found the Hollin Museum?": "In 1962.",
+        "How big is the Hollin Museum?": "It is a museum.",
+    }
+    passages, subjects = {PASSAGE.id: PASSAGE}, {"doc_1": Subject("the Hollin Museum", "Hollin Museum", "the museum")}
+    answered = asyncio.run(
+        answer(
+            FixedWriter(replies),
+            [Question(PASSAGE.id, text, "open", None) for text in replies],
+            passages,
+            subjects,
+            lambda _, question: [{"role": "user", "content": question}],
+            Answering(samples=0, temperature=1.0, longest=64),
+            lambda *_: None,
+        )
+    )
+    targets = [pair.question.fact and pair.question.fact.target for pair in answered.pairs]
+    assert targets == ["Ada Pell", "1962", "1962"]
+    assert {pair.question.text for pair in hold_out(answered.pairs, seed=1) if pair.held_out} < {*list(replies)[1:3]}
+    assert coverage(answered.pairs, passages, subjects) == 1.0
+    assert coverage(answered.pairs[1:], passages, subjects) == 0.5
 
 
 def pairs(facts: int, questions: int) -> list[Pair]:
