@@ -122,7 +122,8 @@ def why_not_ready(url: str, key: str | None = None) -> str | None:
 
 
 def _environment(settings: Settings, engine: Engine) -> dict[str, str]:
-    return os.environ | {
+    # Threads that wait must not spin: engine and training share the cores, and spinning made a step take 15 s, not 1 s.
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ} | {
         "PYTHONUNBUFFERED": "1",
         "INGRAIN_HOME": str(settings.home),
         "INGRAIN_HOST": settings.host,
