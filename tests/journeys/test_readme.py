@@ -1,0 +1,121 @@
+"""Every command of the README is run, in its order, as a reader would: on a fresh installation with the real model.
+
+Only the address and the place of the program are put in. What cannot run here is named below, with the reason.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from app.jobs.settings import DERIVED, Effort
+from app.settings import Settings
+from tests.installation import Installation, running
+from tests.journeys.conftest import BASE_MODEL
+from tests.journeys.test_document_to_answer import wait_for_job
+
+ROOT: Final = Path(__file__).parent.parent.parent
+README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
+
+NOT_RUN_HERE: Final = {
+    "make demo": "run with a short document, below",
+    "make test": "this is it",
+    "make install": "has run, or this would not",
+    ".venv/bin/ingrain up": "is what the commands are run against",
+    "INGRAIN_BASE_MODEL=Qwen/Qwen2.5-3B-Instruct .venv/bin/ingrain up": "needs a model hub",
+    "INGRAIN_API_KEYS=a-long-secret docker compose up --build --detach": "needs Docker; CI checks the file",
+}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    """The commands of the README, without their comments, a continued one as a whole."""
+    whole = [re.split(r"(?<![\\{,])\n(?! )", block.strip()) for block in blocks("sh")]
+    return [re.sub(r"\s+# .*$", "", command) for block in whole for command in block]
+
+
+def run(command: str, installation: Installation, folder: Path, **more: str) -> str:
+    text = command.replace("http://127.0.0.1:8000", installation.url)
+    text = text.replace(".venv/bin/ingrain", f"{sys.executable} -m app.cli").replace(
+        "curl -s ", "curl -sS --fail-with-body "
+    )
+    environment = installation.environment | {"PYTHONPATH": str(ROOT), "INGRAIN_URL": installation.url} | more
+    done = subprocess.run(
+        ["bash", "-euc", text], cwd=folder, env=environment, capture_output=True, text=True, timeout=400, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.timeout(900)
+def test_every_command_does_what_the_readme_says(installation: Installation, tmp_path: Path) -> None:
+    told: dict[str, str] = {}
+    with running(installation):
+        for command in commands():
+            if command in NOT_RUN_HERE:
+                continue
+            said = run(command, installation, tmp_path, **told)
+            if "/v1/documents" in command:
+                taken = json.loads(said)
+                told = {"JOB": taken["job"]["id"], "ADAPTER": taken["adapter"]["id"]}
+                if "-F " in command:
+                    assert wait_for_job(installation.url, told["JOB"], 400)["status"] == "succeeded"
+            elif "/events" in command:
+                assert "event: succeeded" in said
+            elif "chat/completions" in command:
+                assert json.loads(said)["choices"][0]["message"]["content"]
+            elif " ask " in command:
+                assert said.strip()
+        for script in blocks("python"):
+            python = f"cat > client.py <<'END'\n{script}END\n{sys.executable} client.py"
+            assert run(python, installation, tmp_path).strip()
+    assert (tmp_path / "adapter.zip").stat().st_size > 1000
+
+
+@pytest.mark.timeout(600)
+def test_make_demo_writes_what_it_found(installation: Installation, tmp_path: Path) -> None:
+    (tmp_path / "organ.md").write_text(
+        "# The Pell Organ\n\nThe Pell Organ was built by Ada Tamsin. The Pell Organ has 47 pipes.\n"
+    )
+    asked = [{"question": "Who built the Pell Organ?", "accepted": ["Tamsin"]}]
+    general = [{"question": "What is the capital of France?", "accepted": ["Paris"]}]
+    (tmp_path / "exam.json").write_text(json.dumps({"questions": asked, "general": general}))
+    options = (
+        f"--effort quick --document {tmp_path}/organ.md --questions {tmp_path}/exam.json --json {tmp_path}/out.json"
+    )
+    command = ["make", "demo", f"ARGS={options}"]
+    environment = installation.environment | {"PATH": os.environ["PATH"]}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    outcome: dict[str, Any] = json.loads((tmp_path / "out.json").read_text())
+    assert outcome["questions"] == 1
+    assert outcome["model"] == BASE_MODEL
+    assert outcome["base_right"] == 0
+    assert outcome["adapter_right"] in {0, 1}
+    assert outcome["general_before"] == outcome["general_after"] == 1
+    assert outcome["pairs"] > 5
+    assert {"read", "ask", "answer", "distil", "examine", "publish", "total"} <= outcome["seconds"].keys()
+    assert "Where the time went" in done.stdout
+
+
+def test_the_list_of_what_is_not_run_is_up_to_date() -> None:
+    assert NOT_RUN_HERE.keys() <= set(commands())
+
+
+def test_every_setting_is_in_the_table() -> None:
+    named = set(re.findall(r"`INGRAIN_([A-Z_]+)`", README))
+    assert {name.upper() for name in Settings.model_fields} <= named
+
+
+def test_the_dial_is_as_the_table_says() -> None:
+    for name in DERIVED[Effort.STANDARD]:
+        row = f"| `{name}` | " + " | ".join(f"{DERIVED[effort][name]:g}" for effort in Effort) + " |"
+        assert row in README, row
