@@ -134,7 +134,10 @@ async def _ask_fact(writer: Writer, passage: Passage, fact: Fact, outline: Outli
 async def _ask_plainly(
     writer: Writer, passage: Passage, outline: Outline, asking: Asking
 ) -> tuple[list[Fact], Written]:
-    """One request for all facts, in proportion to them, then one for the facts that no question seems to reach."""
+    """One request for all facts, in proportion to them, then one for the facts that no question seems to reach.
+
+    A model that gives nothing usable when asked plainly is led after all.
+    """
     facts = worth_asking(passage, outline.subject)
     whole = Written()
     missing: Sequence[Fact] = ()
@@ -147,6 +150,9 @@ async def _ask_plainly(
         missing = [fact for fact in facts if not any(_may_reach(question.text, fact) for question in whole.questions)]
         if not missing:
             break
+    if not whole.questions:
+        facts, led = await _ask_led(writer, passage, outline, asking)
+        return facts, Written(led.questions, whole.dropped + led.dropped)
     most = max(4, asking.per_fact * len(facts))
     texts = filters.choose((q.text for q in whole.questions), most, passage.text, whole.dropped)
     whole.questions = [Question(passage.id, text, OPEN, None) for text in texts]

@@ -129,3 +129,18 @@ def test_a_question_that_fits_two_passages_is_dropped() -> None:
     assert not [question for question in asked.questions if question.text == "Who owns the Hollin Museum?"]
     one = asyncio.run(ask(Replies(" owns the Hollin Museum"), passages[:1], asking, lambda *_: None))
     assert [question.text for question in one.questions].count("Who owns the Hollin Museum?") == 1
+
+
+def test_a_strong_model_that_lists_nothing_is_led_after_all() -> None:
+    class Silent:
+        """Answers a plain request with an empty list, as a small model does, and goes on from a led prompt."""
+
+        async def chat(self, _messages: Sequence[dict[str, str]], _sampling: Sampling, /) -> list[Completion]:
+            return [Completion("```json\n[]\n```", "stop")]
+
+        async def complete(self, _prompt: str, sampling: Sampling, /) -> list[Completion]:
+            return [Completion(" was the Hollin Museum opened", "stop")] * sampling.n
+
+    passages = split("doc_1", "The Hollin Museum", "The Hollin Museum was opened in 1962 by Ada Pell.", 1)
+    asked = asyncio.run(ask(Silent(), passages, Asking(4, 0.8, strong=True), lambda *_: None))
+    assert "In which year was the Hollin Museum opened?" in [question.text for question in asked.questions]

@@ -46,13 +46,13 @@ def test_a_document_of_no_facts_says_what_to_do(make_inputs: MakeInputs, folder:
     assert json.loads((folder("ask") / "summary.json").read_text())["kept"] == 0
 
 
-def test_a_strong_model_is_asked_plainly(
+def test_a_strong_model_that_writes_no_list_is_led(
     make_inputs: MakeInputs, folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ask, "STRONG_MODEL", 1)
     inputs = after_read(make_inputs(TEXT), folder)
-    with pytest.raises(StageError, match="No usable question"):  # a random model writes no JSON
-        ask.run(inputs, folder("ask"), lambda *_: None)
+    summary = ask.run(inputs, folder("ask"), lambda *_: None)  # a random model writes no JSON
+    assert summary["kept"] > 0
 
 
 def test_an_engine_that_is_away_is_an_error_of_its_own(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
