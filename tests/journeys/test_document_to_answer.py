@@ -30,12 +30,12 @@ def recall(client: openai.OpenAI, model: str) -> int:
 
 
 def wait_for_job(url: str, job_id: str, seconds: float) -> dict[str, Any]:
-    """Poll the job until it has ended; its progress never goes back."""
-    until, progress = time.monotonic() + seconds, 0.0
+    """Poll the job until it has ended; its progress never goes back while it is on the same attempt."""
+    until, attempts, progress = time.monotonic() + seconds, 0, 0.0
     while True:
         job: dict[str, Any] = httpx.get(f"{url}/v1/jobs/{job_id}").json()
-        assert job["progress"] >= progress, job
-        progress = job["progress"]
+        assert job["attempts"] > attempts or job["progress"] >= progress, job
+        attempts, progress = job["attempts"], job["progress"]
         if job["status"] in {"succeeded", "failed", "cancelled"}:
             return job
         assert time.monotonic() < until, job
