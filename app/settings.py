@@ -29,8 +29,25 @@ class Settings(BaseSettings):
     store_url: str | None = Field(None, description="fsspec URL of the artefact store; by default a local folder.")
 
     base_model: str = Field("smollm2-135m", description="Hugging Face id, local folder, or smollm2-135m.")
+    base_model_revision: str | None = Field(
+        None, description="The base model's revision: a Hugging Face commit, or sha256:... of a local folder."
+    )
+
+    engine: Literal["embedded", "vllm"] = Field("embedded", description="The engine that `ingrain up` starts.")
     engine_url: str = Field("http://127.0.0.1:8001", description="Base URL of the engine (without /v1).")
+    vllm_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Comma-separated base URLs of vLLM servers, one or more replicas; go before engine_url."
+    )
     engine_api_key: SecretStr | None = Field(None, description="Bearer key that the engine asks for.")
+    engine_patience_seconds: float = Field(
+        60.0, ge=0, description="How long a request waits for an engine that does not answer, or for a free slot."
+    )
+    engine_concurrency: int = Field(
+        64, ge=1, description="Requests that one process has under way at a replica before the next one helps out."
+    )
+    vllm_python: Path | None = Field(None, description="Interpreter that has vLLM installed; by default this one.")
+    vllm_arguments: str = Field("", description="Further arguments of the vLLM that `ingrain up` starts.")
+    vllm_sleep: bool = Field(False, description="Whether the engine sleeps while a worker on its GPU trains.")
     max_lora_rank: int = Field(64, ge=1, le=512, description="Highest adapter rank that the engine serves.")
     max_loras: int = Field(16, ge=1, description="Adapters that the engine holds at once.")
     max_model_length: int = Field(2048, ge=128, description="Longest prompt plus answer, in tokens.")
@@ -46,11 +63,11 @@ class Settings(BaseSettings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least that is logged.")
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "vllm_urls", mode="before")
     @classmethod
-    def _split_keys(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(key.strip() for key in value.split(",") if key.strip())
+            return tuple(entry.strip() for entry in value.split(",") if entry.strip())
         return value
 
     @field_validator("log_level", mode="before")
@@ -68,6 +85,17 @@ class Settings(BaseSettings):
         """What clients and the engine call the base model: its Hugging Face id, or its folder's name."""
         is_folder = self.base_model.startswith((".", "~", "/")) or Path(self.base_model).is_dir()
         return Path(self.base_model).expanduser().resolve().name if is_folder else self.base_model
+
+    @property
+    def engine_urls(self) -> tuple[str, ...]:
+        """Every replica of the engine, each once."""
+        urls = self.vllm_urls or (self.engine_url,)
+        return tuple(dict.fromkeys(url.rstrip("/") for url in urls))
+
+    @property
+    def has_engine_elsewhere(self) -> bool:
+        """Whether an engine that is not ours to start is named."""
+        return bool(self.vllm_urls) or "engine_url" in self.model_fields_set
 
     @property
     def resolved_database_url(self) -> str:
