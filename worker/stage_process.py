@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from app.errors import EngineBusy, EngineUnavailable, IngrainError, StageError
+from app.errors import ConfigurationError, EngineBusy, EngineUnavailable, IngrainError, StageError
 from app.jobs.settings import ResolvedSettings
 from app.settings import get_settings
 from app.store import get_store
@@ -41,7 +41,8 @@ def main(folder: Path) -> int:
     _LOG.info("%s stage %s begins", task["job_id"], task["stage"])
     began = time.monotonic()
     try:
-        summary = _run(folder, task, progress_file)
+        inputs = _gather(folder, task)
+        summary = _run(inputs, folder, task["module"], progress_file)
     except IngrainError as error:
         _LOG.exception("%s stage %s failed", task["job_id"], task["stage"])
         retryable = isinstance(error, EngineBusy | EngineUnavailable)
@@ -57,14 +58,15 @@ def main(folder: Path) -> int:
         found = {"type": StageError.type, "title": StageError.title, "detail": detail, "retryable": False}
         _write_json(folder / ERROR_FILE, found)
         return 1
-    _write_json(folder / RESULT_FILE, {"seconds": round(time.monotonic() - began, 3), "summary": summary})
+    seconds = round(time.monotonic() - began, 3)
+    result = {"seconds": seconds, "summary": summary, "base_revision": inputs.base_revision}
+    _write_json(folder / RESULT_FILE, result)
     _LOG.info("%s stage %s is done", task["job_id"], task["stage"])
     return 0
 
 
-def _run(folder: Path, task: dict[str, Any], progress_file: int) -> dict[str, Any]:
-    inputs = _gather(folder, task)
-    stage = importlib.import_module(task["module"])
+def _run(inputs: StageInputs, folder: Path, module: str, progress_file: int) -> dict[str, Any]:
+    stage = importlib.import_module(module)
     summary: dict[str, Any] = stage.run(inputs, folder / OUT_FOLDER, _teller(progress_file))
     return summary
 
@@ -83,18 +85,32 @@ def _gather(folder: Path, task: dict[str, Any]) -> StageInputs:
         for document in task["documents"]
     )
     key = settings.engine_api_key
+    base_model = resolve_base_model(settings.base_model, settings.model_cache, settings.base_model_revision)
+    _check_revision(task, settings.base_model_name, base_model.revision)
     return StageInputs(
         job_id=task["job_id"],
         adapter_id=task["adapter_id"],
         settings=ResolvedSettings.model_validate(task["settings"]),
         documents=documents,
-        base_model=resolve_base_model(settings.base_model, settings.model_cache),
+        base_model=base_model.folder,
         base_model_name=settings.base_model_name,
+        base_revision=base_model.revision,
         engine=EngineAddress(settings.engine_url, key.get_secret_value() if key else None),
         artefacts=_gather_artefacts(folder, task["job_id"], task["finished"]),
         scratch=Path(task["scratch"]),
         max_lora_rank=settings.max_lora_rank,
     )
+
+
+def _check_revision(task: dict[str, Any], base_model_name: str, found: str) -> None:
+    """Refuse to go on from what another revision of the base model made: an adapter of two would fit neither."""
+    began_with = task["base_revision"]
+    if began_with and found != began_with:
+        raise ConfigurationError(
+            f"The job {task['job_id']} began with the revision {began_with} of the base model {base_model_name}, and "
+            f"this worker has the revision {found}. Put the former one back (INGRAIN_BASE_MODEL, "
+            "INGRAIN_BASE_MODEL_REVISION) and retry the job, or post the document again."
+        )
 
 
 def _gather_artefacts(folder: Path, job_id: str, finished: list[str]) -> Path:

@@ -55,6 +55,9 @@ class AdapterView(BaseModel):
     id: str = Field(examples=["adp_01k0000000000000000000000a"])
     status: AdapterStatus
     base_model: str
+    base_revision: str | None = Field(
+        description="Of the base model: a Hugging Face commit, or sha256:…; null until the adapter is ready."
+    )
     documents: list[DocumentRef]
     job: JobRef
     settings: dict[str, Any] = Field(description="Every value that its job works with.")
@@ -73,6 +76,7 @@ class AdapterView(BaseModel):
             id=adapter.id,
             status=AdapterStatus(adapter.status),
             base_model=adapter.base_model,
+            base_revision=adapter.base_revision,
             documents=[DocumentRef(id=document.id, title=document.title) for document in adapter.documents],
             job=JobRef(id=adapter.job.id, status=JobStatus(adapter.job.status)),
             settings=adapter.settings,

@@ -60,7 +60,7 @@ def engine(
     settings = get_settings()
     check_engine_exposure(host, settings.engine_api_key)
     board = NoticeBoard(Screen(as_json=False))
-    folder = prepare_base_model(settings, board.show)
+    folder = prepare_base_model(settings, board.show).folder
     board.close()
     _become(engine_command(settings, folder, host, port))
 

@@ -120,8 +120,19 @@ def forget_stages(session: Session, lease: Lease, first: str) -> None:
     _write(session, lease, finished_stages={stage: finished[stage] for stage in kept if stage in finished})
 
 
-def succeed(session: Session, lease: Lease, *, sha256: str, size_bytes: int, report: dict[str, Any] | None) -> None:
-    """The adapter is ready and its alias points at it; the job ends. All in this one transaction."""
+def succeed(
+    session: Session,
+    lease: Lease,
+    *,
+    base_revision: str | None,
+    sha256: str,
+    size_bytes: int,
+    report: dict[str, Any] | None,
+) -> None:
+    """The adapter is ready and its alias points at it; the job ends. All in this one transaction.
+
+    `base_revision` is that of the base model it was made on; None where its stages were run before they told it.
+    """
     _write(
         session,
         lease,
@@ -134,6 +145,7 @@ def succeed(session: Session, lease: Lease, *, sha256: str, size_bytes: int, rep
     )
     adapter = get(session, lease.job_id).adapter
     adapter.status = AdapterStatus.READY
+    adapter.base_revision = base_revision
     adapter.sha256 = sha256
     adapter.size_bytes = size_bytes
     adapter.report = report

@@ -1,9 +1,11 @@
 """The base model, made ready once, in a process of its own: this one never loads torch."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import ConfigurationError
@@ -17,18 +19,30 @@ _QUIET_SECONDS = 2.0  # a model that is there already is found within this time,
 _POLL_SECONDS = 0.1
 
 
-def prepare_base_model(settings: Settings, tell: Tell, is_stopped: IsStopped = lambda: False) -> Path:
-    """The local folder of the base model; downloads or dequantises it where it is not there yet.
+@dataclass(frozen=True, slots=True)
+class PreparedModel:
+    """The base model's local folder, and its revision."""
+
+    folder: Path
+    revision: str
+
+
+def prepare_base_model(settings: Settings, tell: Tell, is_stopped: IsStopped = lambda: False) -> PreparedModel:
+    """The base model on this machine; downloads or dequantises it where it is not there yet.
 
     Raises:
-        ConfigurationError: it does not exist or cannot be had, or what trains and serves models is not installed.
+        ConfigurationError: it does not exist, cannot be had or has another revision than the settings ask for, or what
+            trains and serves models is not installed.
         StoppedEarly: somebody asked to stop.
     """
     if importlib.util.find_spec("torch") is None:
         raise ConfigurationError("What trains and serves models is not installed. Install ingrain[worker].")
     log = settings.home / "logs" / "base-model.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = module_command("worker.base_model", settings.base_model, str(settings.model_cache))
+    words = [settings.base_model, str(settings.model_cache)]
+    if settings.base_model_revision:
+        words.append(settings.base_model_revision)
+    command = module_command("worker.base_model", *words)
     started, was_told = time.monotonic(), False
     with log.open("wb") as errors:
         process = subprocess.Popen(
@@ -54,4 +68,5 @@ def prepare_base_model(settings: Settings, tell: Tell, is_stopped: IsStopped = l
     if process.returncode or not lines:
         reason = last_lines(log) or f"The base model {settings.base_model!r} (INGRAIN_BASE_MODEL) cannot be used."
         raise ConfigurationError(reason)
-    return Path(lines[-1])
+    told = json.loads(lines[-1])
+    return PreparedModel(Path(told["folder"]), told["revision"])

@@ -129,6 +129,7 @@ def _environment(settings: Settings, engine: Engine) -> dict[str, str]:
         "INGRAIN_HOST": settings.host,
         "INGRAIN_PORT": str(settings.port),
         "INGRAIN_BASE_MODEL": settings.base_model,
+        "INGRAIN_BASE_MODEL_REVISION": settings.base_model_revision or "",
         "INGRAIN_ENGINE_URL": engine.url,
         "INGRAIN_ENGINE_API_KEY": engine.key,
     }

@@ -65,8 +65,10 @@ class Supervisor:
         self._lock.acquire(self.url)
         ports.check_port(self.settings.host, self.settings.port)
         base_model = prepare_base_model(self.settings, self._tell, self._is_stopped)
+        # Every part gets the revision that was found: the API knows it, and the worker holds its stages to it.
+        self.settings = self.settings.model_copy(update={"base_model_revision": base_model.revision})
         self._migrate()
-        self.parts = make_parts(self.settings, choose_engine(self.settings), base_model)
+        self.parts = make_parts(self.settings, choose_engine(self.settings), base_model.folder)
         for part in self.parts:
             rotate(part.log)
             self._tell(Notice("starting", f"Starting the {part.name}", {"part": part.name}))

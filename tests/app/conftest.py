@@ -19,6 +19,7 @@ from app.models import STAGES
 from app.settings import Settings, get_settings
 from app.store import Store
 
+REVISION = "a" * 40  # of the base model, as made-up jobs tell it
 LIGHTHOUSE = "# The lighthouse of Orvenna\n\nIt was built in 1821 by Maret Quill, and its lamp burns rapeseed oil.\n"
 
 
@@ -111,4 +112,4 @@ def finish(taken: dict[str, Any], folder: Path, adapter: Path | None = None) -> 
             leases.finish_stage(session, lease, stage, 1.5, {"made": 5})
         report = {"recall": {"adapter": {"right": 4, "of": 5}}}
         digest = hashlib.sha256(weights).hexdigest()
-        leases.succeed(session, lease, sha256=digest, size_bytes=len(weights), report=report)
+        leases.succeed(session, lease, base_revision=REVISION, sha256=digest, size_bytes=len(weights), report=report)

@@ -1,16 +1,20 @@
 """The revisions make exactly the tables of `app.models`, on SQLite and PostgreSQL alike."""
 
 import threading
+from importlib.resources import files
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
 from app.database import make_engine
 from app.migrate import upgrade
 from app.models import Base, UtcDateTime
+from tests.jobs import add_job, get_job
 
 
 def same_type(_: object, __: object, ___: object, ____: object, wanted: object) -> bool | None:
@@ -37,6 +41,22 @@ def test_upgrade_of_a_current_database_changes_nothing(database: str) -> None:
     before = tables(database)
     upgrade(database)
     assert tables(database) == before == {*Base.metadata.tables, "alembic_version"}
+
+
+def test_the_newest_revision_can_be_undone_and_done_again_and_no_row_is_lost(database: str) -> None:
+    job_id = add_job()
+    engine = make_engine(database)
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "-1")
+    with engine.connect() as connection:
+        assert "base_revision" not in {column["name"] for column in inspect(connection).get_columns("adapters")}
+    engine.dispose()
+    upgrade(database)
+    job = get_job(job_id)
+    assert (job.id, job.adapter.base_revision) == (job_id, None)
 
 
 def test_several_processes_may_upgrade_at_once(home: Any, database: str) -> None:

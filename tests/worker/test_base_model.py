@@ -1,6 +1,7 @@
 """Which base models are taken, and what is said of the others."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,8 +21,31 @@ def tiny(tmp_path: Path) -> Path:
 
 
 def test_a_local_folder_is_taken_as_it_is(tiny: Path, tmp_path: Path) -> None:
-    assert resolve_base_model(str(tiny), tmp_path / "cache") == tiny
+    assert resolve_base_model(str(tiny), tmp_path / "cache").folder == tiny
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_folder_must_have_the_revision_that_is_asked_for(tiny: Path, tmp_path: Path) -> None:
+    found = resolve_base_model(str(tiny), tmp_path).revision
+    assert resolve_base_model(str(tiny), tmp_path, found).revision == found
+    make_base(tiny, seed=1)
+    with pytest.raises(ConfigurationError, match=rf"has the revision sha256:.* asks for {found}"):
+        resolve_base_model(str(tiny), tmp_path, found)
+
+
+def test_a_snapshot_is_taken_at_its_commit(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both snapshots are in Hugging Face's cache already, laid out as it lays them out."""
+    first, second = "a" * 40, "b" * 40
+    cached = tmp_path / "hub" / "models--some--tiny"
+    for commit in (first, second):
+        shutil.copytree(tiny, cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(first)
+    (cached / "refs" / "v2").write_text(second)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    for asked, commit in ((None, first), ("v2", second), (second, second)):
+        found = resolve_base_model("some/tiny", tmp_path, asked)
+        assert (found.folder, found.revision) == (cached / "snapshots" / commit, commit)
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "~/no/where", "/no/where"])
@@ -94,7 +118,8 @@ def test_two_that_need_the_model_at_once_prepare_it_once(monkeypatch: pytest.Mon
     monkeypatch.setattr(base_model, "_dequantise", dequantise)
     found: list[Path] = []
     threads = [
-        threading.Thread(target=lambda: found.append(resolve_base_model("smollm2-135m", tmp_path))) for _ in range(3)
+        threading.Thread(target=lambda: found.append(resolve_base_model("smollm2-135m", tmp_path).folder))
+        for _ in range(3)
     ]
     for thread in threads:
         thread.start()
@@ -115,10 +140,16 @@ def test_a_preparation_that_fails_leaves_nothing_behind(monkeypatch: pytest.Monk
     assert {path.name for path in tmp_path.iterdir()} == {"smollm2-135m.lock"}
 
 
-def test_the_command_prints_the_folder_or_the_reason(tiny: Path, tmp_path: Path) -> None:
+def test_the_command_prints_folder_and_revision_or_the_reason(tiny: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "worker.base_model"]
     done = subprocess.run([*command, str(tiny), str(tmp_path)], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == str(tiny)
+    told = json.loads(done.stdout)
+    assert told == {"folder": str(tiny), "revision": resolve_base_model(str(tiny), tmp_path).revision}
+    asked = [*command, str(tiny), str(tmp_path), "sha256:other"]
+    refused = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert told["revision"] in refused.stderr
+    assert "sha256:other" in refused.stderr
     failed = subprocess.run([*command, "./nowhere", str(tmp_path)], capture_output=True, text=True, check=False)
     assert failed.returncode == 1
     assert failed.stderr.startswith("The base model './nowhere' is not there")

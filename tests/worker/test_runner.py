@@ -17,9 +17,14 @@ from app.settings import get_settings
 from app.store import get_store
 from tests.jobs import TEXT, add_job, event_types, events, get_job, wait_until
 from tests.worker.conftest import is_running, small
+from worker.base_model import resolve_base_model
 from worker.runner import Runner
 
 OF_EVERY_FOLDER = {"manifest.json", "stage.json"}
+
+
+def fingerprint_of(model: Path) -> str:
+    return resolve_base_model(str(model), model.parent).revision
 
 
 def make_runner(**stages: str) -> Runner:
@@ -65,6 +70,7 @@ def test_a_job_runs_from_queued_to_a_ready_adapter(small_home: Path, database: s
     adapter, store = job.adapter, get_store()
     weights = store.read_bytes(f"adapters/{adapter.id}/adapter_model.safetensors")
     assert adapter.status == AdapterStatus.READY
+    assert adapter.base_revision == fingerprint_of(small_home / "small-model")
     assert adapter.sha256 == hashlib.sha256(weights).hexdigest()
     assert adapter.size_bytes == len(weights) + 2
     assert adapter.report == {"recall": {"adapter": {"right": 3, "of": 4}}}
@@ -301,6 +307,36 @@ def test_a_base_model_that_does_not_exist_fails_the_job_with_the_reason(small_ho
     assert job.error is not None
     assert job.error["type"] == "configuration"
     assert "small-model" in job.error["detail"]
+
+
+def test_a_job_goes_on_with_the_revision_that_it_began_with_alone(small_home: Path, sqlite_database: str) -> None:
+    job_id, model = add_job(), small_home / "small-model"
+    run(job_id, distil="refuses")
+    first, weights = fingerprint_of(model), (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(b"other weights")
+    retry(job_id)
+    job = run(job_id)
+    assert (job.status, list(job.finished_stages)) == (JobStatus.FAILED, ["read", "ask", "answer"])
+    assert job.error is not None
+    assert (job.error["type"], job.error["stage"]) == ("configuration", "distil")
+    assert first in job.error["detail"]
+    assert fingerprint_of(model) in job.error["detail"]
+    (model / "model.safetensors").write_bytes(weights)
+    retry(job_id)
+    job = run(job_id)
+    assert (job.status, job.adapter.base_revision) == (JobStatus.SUCCEEDED, first)
+
+
+def test_a_base_model_of_another_revision_than_asked_for_fails_the_job(
+    small_home: Path, sqlite_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INGRAIN_BASE_MODEL_REVISION", "sha256:other")
+    get_settings.cache_clear()
+    job = run(add_job())
+    assert job.error is not None
+    assert (job.error["type"], job.error["stage"]) == ("configuration", "read")
+    assert "sha256:other" in job.error["detail"]
+    assert fingerprint_of(small_home / "small-model") in job.error["detail"]
 
 
 def test_progress_is_written_at_most_twice_a_second(small_home: Path, sqlite_database: str) -> None:

@@ -40,6 +40,7 @@ class StageInputs:
         documents: the documents that the adapter is made from.
         base_model: local folder of the base model, in the Hugging Face layout.
         base_model_name: what the engine calls the base model.
+        base_revision: the base model's revision: a Hugging Face commit, or `sha256:` and a fingerprint.
         engine: the engine that generates for ask and answer, and serves the adapter at publish.
         artefacts: folder with one sub-folder for each finished stage, for example `read/passages.jsonl`.
         scratch: folder of this job and stage that survives a kill, for checkpoints.
@@ -52,6 +53,7 @@ class StageInputs:
     documents: tuple[DocumentText, ...]
     base_model: Path
     base_model_name: str
+    base_revision: str
     engine: EngineAddress
     artefacts: Path
     scratch: Path

@@ -132,6 +132,12 @@ def _write(inputs: StageInputs, source: Path, out: Path) -> dict[str, Any]:
         data = (out / name).read_bytes()
         files[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     rank = json.loads((source / _FILES[0]).read_text())["r"]
-    manifest = {"adapter": inputs.adapter_id, "base_model": inputs.base_model_name, "rank": rank, "files": files}
+    manifest = {
+        "adapter": inputs.adapter_id,
+        "base_model": inputs.base_model_name,
+        "base_revision": inputs.base_revision,
+        "rank": rank,
+        "files": files,
+    }
     (out / "adapter.json").write_text(json.dumps(manifest, indent=1))
     return manifest

@@ -10,7 +10,7 @@ import pytest
 
 from app.settings import get_settings
 from app.store import Store
-from tests.app.conftest import finish, post, start
+from tests.app.conftest import REVISION, finish, post, start
 
 
 def test_one_adapter_from_several_documents(api: httpx.Client) -> None:
@@ -45,6 +45,7 @@ def test_a_ready_adapter_shows_all_it_is(api: httpx.Client, tmp_path: Path) -> N
     adapter = api.get(f"/v1/adapters/{adapter_id}").json()
     assert (adapter["status"], adapter["aliases"], adapter["size_bytes"]) == ("ready", ["orvenna"], 3_000_000)
     assert len(adapter["sha256"]) == 64
+    assert adapter["base_revision"] == REVISION
     assert api.get(f"/v1/adapters/{adapter_id}/report").json()["recall"]["adapter"] == {"right": 4, "of": 5}
     assert [row["id"] for row in api.get("/v1/adapters", params={"status": "ready"}).json()["data"]] == [adapter_id]
     assert api.get("/v1/adapters", params={"status": "failed"}).json()["data"] == []

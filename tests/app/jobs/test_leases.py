@@ -65,7 +65,7 @@ def test_a_held_job_is_not_to_be_had_and_an_expired_one_is(database: str) -> Non
         partial(leases.record_progress, done=1, total=2),
         partial(leases.finish_stage, stage="ask", seconds=1.0, summary={}),
         partial(leases.forget_stages, first="ask"),
-        partial(leases.succeed, sha256="a" * 64, size_bytes=1, report={}),
+        partial(leases.succeed, base_revision=None, sha256="a" * 64, size_bytes=1, report={}),
         partial(leases.fail, error=ERROR),
         leases.cancel,
         leases.give_back,
@@ -110,12 +110,13 @@ def test_success_makes_the_adapter_ready_and_points_the_alias_at_it(database: st
     lease = taken(add_job(alias="handbook"))
     with unit_of_work() as session:
         leases.finish_stage(session, lease, "publish", 2.0, {})
-        leases.succeed(session, lease, sha256="a" * 64, size_bytes=7, report={"drift": 0.1})
+        leases.succeed(session, lease, base_revision="b" * 40, sha256="a" * 64, size_bytes=7, report={"drift": 0.1})
     job = get_job(lease.job_id)
-    assert (job.status, job.adapter.status, job.adapter.report) == (
+    assert (job.status, job.adapter.status, job.adapter.report, job.adapter.base_revision) == (
         JobStatus.SUCCEEDED,
         AdapterStatus.READY,
         {"drift": 0.1},
+        "b" * 40,
     )
     with unit_of_work() as session:
         alias = session.get(Alias, "handbook")
@@ -129,7 +130,7 @@ def test_success_is_one_transaction(database: str) -> None:
 
     def succeed_and_break_off() -> None:
         with unit_of_work() as session:
-            leases.succeed(session, lease, sha256="a" * 64, size_bytes=7, report=None)
+            leases.succeed(session, lease, base_revision="b" * 40, sha256="a" * 64, size_bytes=7, report=None)
             raise RuntimeError("the machine stopped here")
 
     with pytest.raises(RuntimeError):
@@ -144,7 +145,7 @@ def test_an_older_adapter_that_is_ready_later_does_not_take_the_alias_back(datab
     older, newer = taken(add_job(alias="handbook")), taken(add_job(alias="handbook"))
     for lease in (newer, older):
         with unit_of_work() as session:
-            leases.succeed(session, lease, sha256="a" * 64, size_bytes=7, report=None)
+            leases.succeed(session, lease, base_revision="b" * 40, sha256="a" * 64, size_bytes=7, report=None)
     with unit_of_work() as session:
         alias = session.get(Alias, "handbook")
         assert alias is not None
@@ -155,7 +156,7 @@ def test_an_alias_moves_from_the_old_adapter_to_the_new_one(database: str) -> No
     for _ in range(2):
         lease = taken(add_job(alias="handbook"))
         with unit_of_work() as session:
-            leases.succeed(session, lease, sha256="a" * 64, size_bytes=7, report=None)
+            leases.succeed(session, lease, base_revision="b" * 40, sha256="a" * 64, size_bytes=7, report=None)
     with unit_of_work() as session:
         alias = session.get(Alias, "handbook")
         assert alias is not None

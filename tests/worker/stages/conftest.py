@@ -42,6 +42,7 @@ def make_inputs(writing_engine: EmbeddedEngine, tmp_path: Path) -> MakeInputs:
             documents=(DocumentText("doc_1", title, text),),
             base_model=writing_engine.base,
             base_model_name=NAME,
+            base_revision="a" * 40,
             engine=EngineAddress(writing_engine.url, None),
             artefacts=tmp_path / "artefacts",
             scratch=tmp_path / "scratch",

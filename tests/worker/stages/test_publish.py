@@ -39,6 +39,7 @@ def inputs(engine: Engine, tmp_path: Path) -> StageInputs:
         documents=(),
         base_model=engine.base,
         base_model_name=NAME,
+        base_revision="a" * 40,
         engine=EngineAddress(engine.url, None),
         artefacts=tmp_path / "artefacts",
         scratch=tmp_path / "scratch",
@@ -66,7 +67,8 @@ def test_the_adapter_that_was_trained_is_served_and_written(
     written = json.loads((out / "adapter.json").read_text())
     assert summary["sha256"] == hashlib.sha256(weights).hexdigest()
     assert written["files"]["adapter_model.safetensors"] == {"bytes": len(weights), "sha256": summary["sha256"]}
-    assert (written["base_model"], written["rank"], summary["rank"]) == (NAME, 8, 8)
+    assert (written["base_model"], written["base_revision"]) == (NAME, "a" * 40)
+    assert (written["rank"], summary["rank"]) == (8, 8)
     assert {file.name for file in out.iterdir()} == {*written["files"], "adapter.json"}
 
 
