@@ -1,5 +1,6 @@
 """Which names a chat may use, and what the engine calls each."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,12 +9,14 @@ from sqlalchemy.orm import Session
 from app.adapters import queries
 from app.adapters.service import not_ready
 from app.catalogue.schemas import ModelList, ModelView
-from app.errors import UnknownModel, WrongBaseModel
+from app.errors import Conflict, UnknownModel, WrongBaseModel
 from app.ids import is_id
 from app.models import Adapter, AdapterStatus
 from app.settings import Settings
 
 _BASE_CREATED: Final = 1_700_000_000  # nothing tells when a base model was made, and the shape wants a number
+_REVISION: Final = re.compile(r"[0-9a-f]{40}|sha256:[0-9a-f]{64}")
+_NO_RETRY: Final = {"X-Should-Retry": "false"}  # as for an adapter that is not ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ def resolve(session: Session, settings: Settings, name: str) -> Target:
     Raises:
         UnknownModel: it means nothing.
         AdapterNotReady: it means an adapter that cannot answer.
-        WrongBaseModel: it means an adapter of a base model that is not served.
+        WrongBaseModel: it means an adapter of a base model, or of a revision of it, that is not served.
+        Conflict: it means an adapter whose rank the engine does not serve.
     """
     base = settings.base_model_name
     if name in {base, settings.base_model}:
@@ -56,14 +60,43 @@ def resolve(session: Session, settings: Settings, name: str) -> Target:
         )
     if adapter.status != AdapterStatus.READY:
         raise not_ready(adapter, name)
+    if refusal := _why_not_served(adapter, settings, name):
+        raise refusal
+    return Target(name, base, adapter.id, int(adapter.created_at.timestamp()))
+
+
+def _why_not_served(adapter: Adapter, settings: Settings, called: str) -> Conflict | None:
+    """Why an adapter that is ready cannot answer on this engine; None if it can. `called`: the client's name for it."""
+    base, revision, ceiling = settings.base_model_name, _known_revision(settings), settings.max_lora_rank
     if adapter.base_model != base:
-        raise WrongBaseModel(
-            f"The adapter {name} was made for the base model {adapter.base_model}, and {base} is served. Set "
+        return WrongBaseModel(
+            f"The adapter {called} was made for the base model {adapter.base_model}, and {base} is served. Set "
             f"INGRAIN_BASE_MODEL back to {adapter.base_model}, or teach the document again.",
             field="model",
-            headers={"X-Should-Retry": "false"},  # as for an adapter that is not ready
+            headers=_NO_RETRY,
         )
-    return Target(name, base, adapter.id, int(adapter.created_at.timestamp()))
+    if revision and adapter.base_revision and adapter.base_revision != revision:
+        return WrongBaseModel(
+            f"The adapter {called} was made for the revision {adapter.base_revision} of the base model {base}, and its "
+            f"revision {revision} is served. Put the former one back (INGRAIN_BASE_MODEL_REVISION), or teach the "
+            "document again.",
+            field="model",
+            headers=_NO_RETRY,
+        )
+    if adapter.settings["rank"] > ceiling:
+        return Conflict(
+            f"The adapter {called} has rank {adapter.settings['rank']}; this engine serves ranks up to {ceiling} "
+            "(INGRAIN_MAX_LORA_RANK). Raise it, or teach the document again.",
+            field="model",
+            headers=_NO_RETRY,
+        )
+    return None
+
+
+def _known_revision(settings: Settings) -> str | None:
+    """The base model's revision as adapters name it; None where it is not set, or set to a tag, which may move."""
+    revision = settings.base_model_revision
+    return revision if revision and _REVISION.fullmatch(revision) else None
 
 
 def _adapter(session: Session, name: str) -> Adapter | None:
@@ -77,7 +110,7 @@ def get_model(session: Session, settings: Settings, name: str) -> ModelView:
     """The model called `name`.
 
     Raises:
-        UnknownModel, AdapterNotReady, WrongBaseModel: as `resolve`.
+        UnknownModel, AdapterNotReady, WrongBaseModel, Conflict: as `resolve`.
     """
     target = resolve(session, settings, name)
     parent = None if target.adapter_id is None else target.base_model
@@ -87,7 +120,8 @@ def get_model(session: Session, settings: Settings, name: str) -> ModelView:
 def list_models(session: Session, settings: Settings) -> ModelList:
     """All that can answer: the base model, the aliases, and the adapters, newest first."""
     base = settings.base_model_name
-    adapters = [adapter for adapter in queries.list_ready(session) if adapter.base_model == base]
+    ready = queries.list_ready(session)
+    adapters = [adapter for adapter in ready if _why_not_served(adapter, settings, adapter.id) is None]
     created = {adapter.id: int(adapter.created_at.timestamp()) for adapter in adapters}
     names = [
         (alias.name, alias.adapter_id) for alias in queries.list_serving_aliases(session) if alias.adapter_id in created
