@@ -8,8 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from app.engine.client import EngineClient
-from app.engine.placement import Placement
+from app.engine.engines import Engines
 from app.settings import Settings
 from app.store import Store
 
@@ -23,8 +22,7 @@ class Services:
 
     settings: Settings
     store: Store
-    engine: EngineClient
-    placement: Placement
+    engines: Engines
     unit_of_work: UnitOfWork
 
 

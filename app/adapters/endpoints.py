@@ -138,7 +138,7 @@ async def delete_adapter(adapter_id: str, parts: Parts) -> None:
     job_id = await run_in_threadpool(forget)
     # From here on it is gone for every client: what is left behind below costs room, and is no error of the request.
     try:
-        await parts.placement.unload(adapter_id)
+        await parts.engines.unload(adapter_id)
     except IngrainError as error:
         logger.warning("The engine did not unload %s: %s", adapter_id, error.detail)
     await run_in_threadpool(artefacts.delete, parts.store, adapter_id, job_id)

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from app.catalogue.service import Target, resolve
 from app.chat.schemas import ChatRequest
 from app.dependencies import Services
+from app.engine.slots import AdapterFiles
 from app.errors import EngineUnavailable, IngrainError
 from app.problems import openai_error
 
@@ -21,15 +21,15 @@ Result = TypeVar("Result")
 
 async def answer(services: Services, chat: ChatRequest, target: Target) -> dict[str, Any]:
     """The whole answer, in OpenAI's shape."""
-    folder = await _folder(services, target)
-    completion = await services.placement.chat(chat.for_engine(target.engine_name), target.adapter_id, folder)
+    adapter = await _adapter(services, target)
+    completion = await services.engines.chat(chat.for_engine(target.engine_name), adapter)
     return {**completion, "model": target.called}
 
 
 async def stream(services: Services, chat: ChatRequest, target: Target) -> AsyncIterator[bytes]:
     """The answer as OpenAI's server-sent events. The first is there when this returns, so that errors have a status."""
-    folder = await _folder(services, target)
-    pieces = services.placement.stream_chat(chat.for_engine(target.engine_name), target.adapter_id, folder)
+    adapter = await _adapter(services, target)
+    pieces = services.engines.stream_chat(chat.for_engine(target.engine_name), adapter)
     events = _renamed(pieces, target.called)
     try:
         first = await anext(events)
@@ -48,12 +48,12 @@ async def find_target(services: Services, name: str) -> Target:
     return await run_in_threadpool(look_up)
 
 
-async def _folder(services: Services, target: Target) -> Path | None:
-    """The adapter's files where the engine can read them; None for the base model."""
+async def _adapter(services: Services, target: Target) -> AdapterFiles | None:
+    """The adapter with its files where the engine can read them; None for the base model."""
     if target.adapter_id is None:
         return None
     path, cache = f"adapters/{target.adapter_id}", services.settings.home / "cache"
-    return await run_in_threadpool(services.store.local_folder, path, cache)
+    return AdapterFiles(target.adapter_id, await run_in_threadpool(services.store.local_folder, path, cache))
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:

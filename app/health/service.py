@@ -25,7 +25,7 @@ async def check_all(services: Services) -> dict[str, str]:
         "database": lambda: run_in_threadpool(_database, services),
         "broker": lambda: run_in_threadpool(ping_broker, services.settings.resolved_redis_url, _PATIENCE_SECONDS),
         "store": lambda: run_in_threadpool(_store, services),
-        "engine": services.engine.health,
+        "engine": services.engines.health,
     }
     results = await asyncio.gather(*(_attempt(name, check) for name, check in checks.items()))
     return dict(zip(checks, results, strict=True))

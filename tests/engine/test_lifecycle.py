@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from app.engine.client import EngineClient
-from app.engine.placement import Placement
+from app.engine.engines import Engines
+from app.engine.slots import AdapterFiles
 from app.errors import EngineUnavailable
 from tests.tiny import EmbeddedEngine, free_port
 
@@ -34,13 +35,12 @@ def test_it_serves_through_a_restart_and_asks_for_its_key(server: EmbeddedEngine
     assert httpx.get(f"{server.url}/health").status_code == 200
 
     async def through_a_restart() -> None:
-        async with EngineClient(server.url, "secret", attempts=12) as client:
-            placement = Placement(client, 2)
-            await placement.ensure_loaded("red", folders["red"])
+        async with Engines([server.url], "secret", slots=2) as engines:
+            red = AdapterFiles("red", folders["red"])
             chat = {"messages": [{"role": "user", "content": "who?"}], "max_tokens": 5, "temperature": 0}
-            before = await placement.chat(chat, "red", folders["red"])
+            before = await engines.chat(chat, red)
             await asyncio.to_thread(server.stop, signal.SIGKILL)
-            asked = asyncio.ensure_future(placement.chat(chat, "red", folders["red"]))
+            asked = asyncio.ensure_future(engines.chat(chat, red))
             await asyncio.sleep(0)
             await asyncio.to_thread(server.start)
             after = await asked
@@ -56,7 +56,7 @@ def _refuses_when_its_queue_is_full(server: EmbeddedEngine) -> None:
     statuses: list[int] = []
 
     def ask() -> None:
-        body = {**ASK, "max_tokens": 60, "n": 2}
+        body = {**ASK, "max_tokens": 60, "n": 2, "temperature": 1}
         answer = httpx.post(f"{server.url}/v1/completions", json=body, headers=headers, timeout=60)
         statuses.append(answer.status_code)
         assert answer.status_code == 200 or answer.headers["retry-after"]

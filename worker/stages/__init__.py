@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.engine.engines import Engines
 from app.jobs.settings import ResolvedSettings
 
 Progress = Callable[[int, int], None]
@@ -25,10 +26,17 @@ class DocumentText:
 
 @dataclass(frozen=True, slots=True)
 class EngineAddress:
-    """Where the engine is, and the key that it asks for (None: none)."""
+    """Where the engine's replicas are, the key that they ask for (None: none), and how to use them: see `Engines`."""
 
-    url: str
-    api_key: str | None
+    urls: tuple[str, ...]
+    api_key: str | None = None
+    slots: int = 16
+    patience: float = 60.0
+    concurrency: int = 64
+
+    def open(self) -> Engines:
+        """The replicas, to be closed after use."""
+        return Engines(self.urls, self.api_key, slots=self.slots, patience=self.patience, concurrency=self.concurrency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from app.engine.client import EngineClient
 from app.errors import StageError
 from worker.pairs.answering import (
     LONGEST_ANSWER,
@@ -60,8 +59,8 @@ async def _answer(inputs: StageInputs, teaching: Teaching, questions: list[Quest
         temperature=settings.sampling_temperature,
         longest=LONGEST_FREE_ANSWER if teaching.is_strong else LONGEST_ANSWER,
     )
-    async with EngineClient(inputs.engine.url, inputs.engine.api_key) as client:
-        writer = await EngineWriter.for_job(client, inputs.base_model_name, settings.seed)
+    async with inputs.engine.open() as engines:
+        writer = await EngineWriter.for_job(engines, inputs.base_model_name, settings.seed)
         return await answer(
             writer,
             questions,

@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from app.engine.client import EngineClient
 from app.errors import StageError
 from worker.pairs.asking import Asked, Asking, ask
 from worker.pairs.model_size import parameters_of
@@ -49,6 +48,6 @@ async def _ask(inputs: StageInputs, passages: list[Passage], progress: Progress)
         temperature=settings.sampling_temperature,
         strong=parameters_of(inputs.base_model) >= STRONG_MODEL,
     )
-    async with EngineClient(inputs.engine.url, inputs.engine.api_key) as client:
-        writer = await EngineWriter.for_job(client, inputs.base_model_name, settings.seed)
+    async with inputs.engine.open() as engines:
+        writer = await EngineWriter.for_job(engines, inputs.base_model_name, settings.seed)
         return await ask(writer, passages, asking, progress)

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any, Self
 
-from app.engine.client import EngineClient
+from app.engine.engines import Engines
 from worker.pairs.writer import Completion, Sampling
 
 EMBEDDED = "ingrain"
@@ -22,29 +22,29 @@ class EngineWriter:
     seeds of single requests take its sampling off the fast path.
     """
 
-    def __init__(self, client: EngineClient, model: str, seed: int | None) -> None:
-        self._client = client
+    def __init__(self, engines: Engines, model: str, seed: int | None) -> None:
+        self._engines = engines
         self._model = model
         self._seed = seed
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
 
     @classmethod
-    async def for_job(cls, client: EngineClient, model: str, seed: int) -> Self:
+    async def for_job(cls, engines: Engines, model: str, seed: int) -> Self:
         """A writer that is seeded where the engine takes that lightly."""
-        embedded = any(served.get("owned_by") == EMBEDDED for served in await client.models())
-        return cls(client, model, seed if embedded else None)
+        embedded = any(served.get("owned_by") == EMBEDDED for served in await engines.models())
+        return cls(engines, model, seed if embedded else None)
 
     async def complete(self, prompt: str, sampling: Sampling) -> list[Completion]:
         """Go on from a plain prompt."""
         async with self._room:
-            answer = await self._client.complete({**self._payload(sampling, prompt), "prompt": prompt})
+            answer = await self._engines.complete({**self._payload(sampling, prompt), "prompt": prompt})
         return [Completion(choice["text"], choice["finish_reason"]) for choice in answer["choices"]]
 
     async def chat(self, messages: Sequence[dict[str, str]], sampling: Sampling) -> list[Completion]:
         """Answer a chat."""
         async with self._room:
             payload = self._payload(sampling, json.dumps(list(messages)))
-            answer = await self._client.chat({**payload, "messages": list(messages)})
+            answer = await self._engines.chat({**payload, "messages": list(messages)})
         return [Completion(choice["message"]["content"] or "", choice["finish_reason"]) for choice in answer["choices"]]
 
     def _payload(self, sampling: Sampling, prompt: str) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Publish: nothing is called ready that was not tried.
 
-The trained adapter is loaded into the engine under its id, warmed, and asked for the canary: an answer whose
-log-probabilities training wrote down. An engine that serves other weights, another base model or another template
-gives other figures, and then the publish fails with both. What passes is written out with its SHA-256.
+The trained adapter is loaded into each replica of the engine under its id, warmed, and asked for the canary: an
+answer whose log-probabilities training wrote down. An engine that serves other weights, another base model or another
+template gives other figures, and then the publish fails with both. What passes is written out with its SHA-256.
 """
 
 import asyncio
 import hashlib
 import json
+import logging
 import shutil
 import time
 from dataclasses import dataclass
@@ -15,14 +16,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.engine.client import EngineClient
-from app.engine.placement import Placement
-from app.errors import IngrainError, StageError
+from app.engine.engines import Engines
+from app.engine.replica import Replica
+from app.engine.slots import AdapterFiles
+from app.errors import EngineBusy, EngineUnavailable, IngrainError, StageError
 from app.settings import get_settings
 from worker.stages import Progress, StageInputs
 
 CANARY_TOLERANCE: Final = 0.15
 _FILES: Final = ("adapter_config.json", "adapter_model.safetensors")
-_STEPS: Final = 4
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,15 @@ class Canary:
     logprobs: list[float]
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of trying a replica: the canary's mean difference in nats a token, or why it could not be asked."""
+
+    url: str
+    difference: float | None
+    error: EngineBusy | EngineUnavailable | None = None
+
+
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     """Try the adapter in the engine and write its files and their manifest into `out`."""
     started = time.monotonic()
@@ -42,15 +54,17 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     if missing:
         raise StageError(f"The adapter is not whole: {', '.join(missing)} is missing. Retry the job.")
     canary = _read_canary(inputs.artefacts / "distil" / "training.json")
-    difference = asyncio.run(_try(inputs, source.resolve(), canary, progress))
+    trials = asyncio.run(_try(inputs, source.resolve(), canary, progress))
     manifest = _write(inputs, source, out)
-    progress(_STEPS, _STEPS)
+    progress(len(trials) + 1, len(trials) + 1)
     return {
         "sha256": manifest["files"][_FILES[1]]["sha256"],
         "bytes": sum(entry["bytes"] for entry in manifest["files"].values()),
         "rank": manifest["rank"],
         "canary_tokens": len(canary.logprobs),
-        "canary_difference": round(difference, 5),
+        "canary_difference": round(max(trial.difference for trial in trials if trial.difference is not None), 5),
+        "replicas": sum(trial.error is None for trial in trials),
+        "replicas_untried": [trial.url for trial in trials if trial.error],
         "seconds": round(time.monotonic() - started, 2),
     }
 
@@ -60,19 +74,19 @@ def mean_difference(expected: list[float], served: list[float]) -> float:
     return sum(abs(a - b) for a, b in zip(expected, served, strict=True)) / len(expected)
 
 
-def check_canary(expected: list[float], served: list[float], tolerance: float) -> float:
+def check_canary(expected: list[float], served: list[float], tolerance: float, url: str) -> float:
     """Whether the engine serves what was trained; returns the mean difference.
 
     Raises:
         StageError: it does not; the error names both figures.
     """
     if len(expected) != len(served):
-        raise StageError(f"The canary has {len(expected)} tokens, and the engine scored {len(served)}.")
+        raise StageError(f"The canary has {len(expected)} tokens, and the engine at {url} scored {len(served)}.")
     difference = mean_difference(expected, served)
     if not difference <= tolerance:
         trained, found = sum(expected) / len(expected), sum(served) / len(served)
         raise StageError(
-            f"The engine does not serve the adapter that was trained: the canary's mean log-probability was"
+            f"The engine at {url} does not serve the adapter that was trained: the canary's mean log-probability was"
             f" {trained:.4f} in training and is {found:.4f} in the engine; the mean difference of {difference:.4f} nats"
             f" a token exceeds {tolerance:.2f}. Is the engine's base model the one that the job was trained on?"
         )
@@ -90,24 +104,58 @@ def _read_canary(path: Path) -> Canary:
     return canary
 
 
-async def _try(inputs: StageInputs, source: Path, canary: Canary, progress: Progress) -> float:
-    """Load, warm, score and compare; an adapter that fails leaves the engine. Returns the mean difference."""
-    name = inputs.adapter_id
-    async with EngineClient(inputs.engine.url, inputs.engine.api_key) as engine:
+async def _try(inputs: StageInputs, source: Path, canary: Canary, progress: Progress) -> list[Trial]:
+    """Try the adapter on every replica at once; one that fails leaves all of them.
+
+    A replica that does not answer is left out as long as another one does: it loads the adapter when it is back.
+
+    Raises:
+        StageError: a replica refuses the adapter, or serves something else.
+        EngineBusy, EngineUnavailable: no replica could be asked.
+    """
+    files = AdapterFiles(inputs.adapter_id, source)
+    done = 0
+
+    async def on_one(engines: Engines, replica: Replica) -> Trial:
+        nonlocal done
         try:
-            await Placement(engine, get_settings().max_loras).ensure_loaded(name, source)
-            progress(1, _STEPS)
-            await engine.chat({"model": name, "messages": canary.messages, "max_tokens": 4, "temperature": 0})
-            progress(2, _STEPS)
-            served = await score(engine, name, canary.messages, canary.answer_token_ids)
-            progress(3, _STEPS)
+            trial = await engines.on(replica, lambda one: _try_on(one, files, canary))
+        except (EngineBusy, EngineUnavailable) as error:
+            _LOG.warning("%s was not tried on the engine at %s: %s", files.id, replica.client.url, error.detail)
+            return Trial(replica.client.url, None, error)
+        done += 1
+        progress(done, len(engines.replicas) + 1)
+        return trial
+
+    async with inputs.engine.open() as engines:
+        try:
+            trials = await asyncio.gather(*(on_one(engines, replica) for replica in engines.replicas))
         except IngrainError as error:
+            await _unload(engines, files.id)
+            if isinstance(error, StageError):
+                raise
             raise StageError(f"The engine could not serve the adapter: {error.detail}") from error
-        try:
-            return check_canary(canary.logprobs, served, CANARY_TOLERANCE)
-        except StageError:
-            await engine.unload_adapter(name)
-            raise
+        if all(trial.error for trial in trials) and trials[0].error:
+            raise trials[0].error
+        if source.is_relative_to(get_settings().work_folder.resolve()):  # it goes with the job, and must be loaded anew
+            await _unload(engines, files.id)
+    return trials
+
+
+async def _try_on(replica: Replica, files: AdapterFiles, canary: Canary) -> Trial:
+    """Load, warm, score and compare."""
+    async with replica.slots.hold(files):
+        warm = {"model": files.id, "messages": canary.messages, "max_tokens": 4, "temperature": 0}
+        await replica.client.chat(warm)
+        served = await score(replica.client, files.id, canary.messages, canary.answer_token_ids)
+    return Trial(replica.client.url, check_canary(canary.logprobs, served, CANARY_TOLERANCE, replica.client.url))
+
+
+async def _unload(engines: Engines, adapter_id: str) -> None:
+    try:
+        await engines.unload(adapter_id)
+    except IngrainError as error:
+        _LOG.warning("The engine did not unload %s: %s", adapter_id, error.detail)
 
 
 async def score(engine: EngineClient, model: str, messages: list[dict[str, str]], answer: list[int]) -> list[float]:

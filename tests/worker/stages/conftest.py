@@ -43,7 +43,7 @@ def make_inputs(writing_engine: EmbeddedEngine, tmp_path: Path) -> MakeInputs:
             base_model=writing_engine.base,
             base_model_name=NAME,
             base_revision="a" * 40,
-            engine=EngineAddress(writing_engine.url, None),
+            engine=EngineAddress((writing_engine.url,)),
             artefacts=tmp_path / "artefacts",
             scratch=tmp_path / "scratch",
             max_lora_rank=16,

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.client import EngineClient
 from app.errors import EngineUnavailable, StageError
 from tests.tiny import free_port
 from tests.worker.stages.conftest import MakeInputs
@@ -57,7 +56,7 @@ def test_a_strong_model_that_writes_no_list_is_led(
 
 def test_an_engine_that_is_away_is_an_error_of_its_own(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
     inputs = after_read(make_inputs(TEXT), folder)
-    away = replace(inputs, engine=EngineAddress(f"http://127.0.0.1:{free_port()}", None))
+    away = replace(inputs, engine=EngineAddress((f"http://127.0.0.1:{free_port()}",), patience=0.5))
     with pytest.raises(EngineUnavailable):
         ask.run(away, folder("ask"), lambda *_: None)
 
@@ -66,7 +65,7 @@ def test_the_same_seed_writes_the_same(make_inputs: MakeInputs) -> None:
     inputs = make_inputs(TEXT)
 
     async def written(seed: int) -> list[Completion]:
-        async with EngineClient(inputs.engine.url) as client:
+        async with inputs.engine.open() as client:
             writer = await EngineWriter.for_job(client, inputs.base_model_name, seed)
             return await writer.complete("Question: Who", Sampling(n=3, temperature=1.0, max_tokens=12))
 

@@ -57,7 +57,7 @@ def inputs(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage
         base_model=base,
         base_model_name=NAME,
         base_revision="a" * 40,
-        engine=EngineAddress("http://127.0.0.1:1", None),
+        engine=EngineAddress(("http://127.0.0.1:1",)),
         artefacts=tmp_path / "artefacts",
         scratch=tmp_path / "scratch",
         max_lora_rank=8,

@@ -1,0 +1,90 @@
+"""One server of the engine: its client, its adapter slots, and how it has fared lately."""
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator
+from typing import Any, Final
+
+from app.engine.client import EngineClient, Payload
+from app.engine.slots import AdapterFiles, Slots
+from app.errors import UnknownModel
+
+_FIRST_PAUSE_SECONDS: Final = 0.25
+_LONGEST_PAUSE_SECONDS: Final = 2.0
+
+
+class Replica:
+    """A server that is asked for one thing after the other, and left alone for a moment when it failed.
+
+    Attributes:
+        running: requests of this process that are under way there.
+        rests_until: when it may be asked again (`time.monotonic`).
+    """
+
+    def __init__(self, client: EngineClient, slots: Slots) -> None:
+        self.client = client
+        self.slots = slots
+        self.running = 0
+        self.rests_until = 0.0
+        self._failures = 0
+
+    def failed(self) -> None:
+        """It did not answer; leave it alone, longer each time."""
+        pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**self._failures)
+        self._failures += 1
+        self.rests_until = time.monotonic() + pause
+
+    def answered(self) -> None:
+        """It answers."""
+        self._failures = 0
+
+    async def chat(self, payload: Payload, adapter: AdapterFiles | None) -> dict[str, Any]:
+        """A chat with an adapter, which is loaded if need be, or with the model that the payload names."""
+        with self._counted():
+            if adapter is None:
+                return await self.client.chat(payload)
+            named = {**payload, "model": adapter.id}
+            for _ in range(2):
+                try:
+                    async with self.slots.hold(adapter):
+                        return await self.client.chat(named)
+                except UnknownModel as error:
+                    self.slots.forget(adapter.id)
+                    unknown = error
+            raise unknown
+
+    async def complete(self, payload: Payload) -> dict[str, Any]:
+        """A plain completion by the model that the payload names."""
+        with self._counted():
+            return await self.client.complete(payload)
+
+    async def stream_chat(self, payload: Payload, adapter: AdapterFiles | None) -> AsyncGenerator[bytes]:
+        """As `chat`, as the engine's server-sent events; closing the iterator frees the engine."""
+        with self._counted():
+            if adapter is None:
+                async with contextlib.aclosing(self.client.stream_chat(payload)) as events:
+                    async for piece in events:
+                        yield piece
+                return
+            named = {**payload, "model": adapter.id}
+            for _ in range(2):
+                try:
+                    async with (
+                        self.slots.hold(adapter),
+                        contextlib.aclosing(self.client.stream_chat(named)) as events,
+                    ):
+                        async for piece in events:
+                            yield piece
+                    return
+                except UnknownModel as error:  # before the answer has begun; nothing was passed on
+                    self.slots.forget(adapter.id)
+                    unknown = error
+            raise unknown
+
+    @contextlib.contextmanager
+    def _counted(self) -> Any:
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
