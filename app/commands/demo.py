@@ -15,7 +15,7 @@ from rich.console import Console
 from app.api_client import IngrainClient, Json
 from app.commands.following import follow_job
 from app.commands.inject import failure_of
-from app.commands.shared import INTERRUPTED, NOT_DONE, Screen
+from app.commands.shared import INTERRUPTED, NOT_DONE, EngineOption, Screen
 from app.commands.up import NoticeBoard
 from app.demo.exam import After, Before, ask_all, result, with_document
 from app.demo.questions import Exam, read_exam
@@ -36,6 +36,7 @@ def demo(
     questions: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Questions about it, as app/demo/questions.json.")
     ] = None,
+    engine: EngineOption = None,
     json_path: Annotated[
         Path | None, typer.Option("--json", metavar="PATH", help="Also write the results here.")
     ] = None,
@@ -63,7 +64,7 @@ def demo(
     console.print(f"[bold]Ingrain's demo[/] with {settings.base_model_name}")
     try:
         with demo_home(settings, keep) as home:
-            with demo_service(home, board.show) as url, IngrainClient(url) as client:
+            with demo_service(home, board.show, effort, engine) as url, IngrainClient(url) as client:
                 board.close()
                 outcome = _run(client, exam, screen, effort, seed)
             if json_path:

@@ -6,7 +6,7 @@ With `--json`, standard output holds JSON lines and nothing else; everything for
 import json
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -28,6 +28,10 @@ UrlOption = Annotated[
         help="Where the service answers. By default the one that runs on this machine.",
         show_default=False,
     ),
+]
+EngineOption = Annotated[
+    Literal["embedded", "vllm"] | None,
+    typer.Option("--engine", help="The engine to start.  [default: INGRAIN_ENGINE, or embedded]", show_default=False),
 ]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many to show, newest first.")]
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-from app.commands.shared import NOT_DONE, JsonOption, Screen
+from app.commands.shared import NOT_DONE, EngineOption, JsonOption, Screen
 from app.settings import get_settings
 from app.supervisor.notices import Notice, StoppedEarly
 
@@ -72,16 +72,19 @@ def up(
         str | None, typer.Option(help="Address to listen on; needs INGRAIN_API_KEYS beyond 127.0.0.1.")
     ] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = None,
+    engine: EngineOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the whole service on this machine: API, worker, engine, queue and database.
 
     Needs no configuration. All state is kept under INGRAIN_HOME (~/.ingrain). Parts that INGRAIN_REDIS_URL,
-    INGRAIN_DATABASE_URL or INGRAIN_ENGINE_URL place elsewhere are not started. Ctrl-C ends everything.
+    INGRAIN_DATABASE_URL, INGRAIN_VLLM_URLS or INGRAIN_ENGINE_URL place elsewhere are not started. Ctrl-C ends
+    everything.
     """
     from app.supervisor.supervisor import PartFailed, Supervisor  # only here: it loads the whole service
 
-    chosen = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    options = {"host": host, "port": port, "engine": engine}
+    chosen = {name: value for name, value in options.items() if value is not None}
     settings = get_settings().model_copy(update=chosen)
     screen = Screen(as_json)
     stop, board = StopRequests(), NoticeBoard(screen)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.api_client import ClientError
 from app.interpreter import module_command
+from app.jobs.settings import DERIVED, Effort
 from app.settings import Settings
 from app.supervisor.child import bound_to_this_process
 from app.supervisor.logs import last_lines
@@ -20,8 +21,19 @@ from app.supervisor.notices import Notice, Tell
 _STOP_SECONDS = 60.0
 _ITS_OWN = frozenset(
     f"INGRAIN_{name}"
-    for name in ("HOST", "PORT", "API_KEYS", "API_KEY", "DATABASE_URL", "REDIS_URL", "STORE_URL", "ENGINE_URL")
+    for name in (
+        "HOST",
+        "PORT",
+        "API_KEYS",
+        "API_KEY",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "STORE_URL",
+        "ENGINE_URL",
+        "VLLM_URLS",
+    )
 )
+_SLOTS = 2  # the demo's one adapter, and room to try another
 
 
 @contextmanager
@@ -39,18 +51,32 @@ def demo_home(settings: Settings, keep: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def demo_service(home: Path, tell: Tell) -> Iterator[str]:
+def demo_service(home: Path, tell: Tell, effort: Effort, engine: str | None = None) -> Iterator[str]:
     """`ingrain up` on `home`; the URL at which it answers.
+
+    The engine gets no more room for adapters than the demo needs: vLLM reserves memory, and computes, for all of it.
+
+    Args:
+        home: the demo's home folder.
+        tell: hears what the service tells while it starts.
+        effort: of the adapter that the demo makes.
+        engine: `embedded` or `vllm`; None: as INGRAIN_ENGINE says.
 
     Raises:
         ClientError: it did not start.
     """
     environment = {name: value for name, value in os.environ.items() if name.upper() not in _ITS_OWN}
+    environment |= {
+        "INGRAIN_HOME": str(home),
+        "INGRAIN_MAX_LORA_RANK": str(DERIVED[effort]["rank"]),
+        "INGRAIN_MAX_LORAS": str(_SLOTS),
+    }
+    words = ["up", "--port", "0", "--json", *(["--engine", engine] if engine else [])]
     log = home / "up.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            bound_to_this_process(module_command("app.cli", "up", "--port", "0", "--json")),
-            env=environment | {"INGRAIN_HOME": str(home)},
+            bound_to_this_process(module_command("app.cli", *words)),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -1,7 +1,7 @@
-"""Runs a command that cannot outlive its parent: `python -m app.supervisor.child PARENT_PID COMMAND ...`
+"""Runs a command that cannot outlive its parent: `python -m app.supervisor.child PARENT_PID [--family] COMMAND ...`
 
-On Linux the kernel sees to it, and this process becomes the command. Elsewhere this process stays, watches its parent,
-and ends the command when the parent is gone.
+On Linux the kernel sees to it, and this process becomes the command. Elsewhere, and where what the command
+starts must not outlive the parent either, this process stays, and ends them when the parent that it watches is gone.
 """
 
 import ctypes
@@ -14,21 +14,30 @@ from collections.abc import Sequence
 
 from app.interpreter import module_command
 
+_FAMILY = "--family"
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.2
 
 
-def bound_to_this_process(command: Sequence[str]) -> list[str]:
+def bound_to_this_process(command: Sequence[str], *, with_family: bool = False) -> list[str]:
     """The command that runs `command` and cannot outlive the process that asks.
 
     Start it from the main thread: Linux takes the end of the thread that started it for the parent's end.
+
+    Args:
+        command: what to run.
+        with_family: whether what the command starts must not outlive that process either. Then it must be started as
+            the leader of a process group, which is ended as a whole.
     """
-    return module_command("app.supervisor.child", str(os.getpid()), *command)
+    family = [_FAMILY] if with_family else []
+    return module_command("app.supervisor.child", str(os.getpid()), *family, *command)
 
 
 def main() -> None:
     """Become the command, or watch over it."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
+    if command[0] == _FAMILY:
+        sys.exit(watch(parent, command[1:], with_family=True))
     if sys.platform != "linux":
         sys.exit(watch(parent, command))
     _die_with_parent(parent)
@@ -41,12 +50,17 @@ def _die_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def watch(parent: int, command: Sequence[str]) -> int:
-    """Run `command` until it ends or `parent` does, pass SIGTERM on to it, and return its exit status."""
+def watch(parent: int, command: Sequence[str], *, with_family: bool = False) -> int:
+    """Run `command` until it ends or `parent` does, pass SIGTERM on to it, and return its exit status.
+
+    With `with_family`, the parent's end is the end of this whole process group, this process with it.
+    """
     process = subprocess.Popen(command)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     while process.poll() is None:
         if os.getppid() != parent:
+            if with_family:
+                os.killpg(os.getpid(), signal.SIGKILL)
             process.kill()
         time.sleep(_POLL_SECONDS)
     return process.returncode

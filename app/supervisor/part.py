@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.supervisor.child import bound_to_this_process
-from app.supervisor.logs import last_lines
+from app.supervisor.logs import last_lines, last_message
 
 
 @dataclass(slots=True)
@@ -21,9 +21,14 @@ class Part:
         address: where it answers, for people.
         log: the file that its output is appended to.
         check: says why it is not ready, or None when it is. Without one it is ready as soon as it runs.
+        check_life: says why it does not work, or None when it does, whatever the other parts do. Without one it is
+            taken to work while it runs.
+        has_family: whether it starts processes that would outlive it and the supervisor.
         grace_seconds: between SIGTERM and SIGKILL.
         failures: how often in a row it died soon after its start.
         restart_at: when it is started again (monotonic); None while it runs.
+        looked_at: when `look` was called last (monotonic).
+        complaint: why it did not work then.
     """
 
     name: str
@@ -32,10 +37,15 @@ class Part:
     address: str
     log: Path
     check: Callable[[], str | None] | None = None
+    check_life: Callable[[], str | None] | None = None
+    has_family: bool = False
     grace_seconds: float = 10.0
     failures: int = 0
     restart_at: float | None = None
     started_at: float = 0.0
+    looked_at: float = 0.0
+    complaint: str | None = None
+    _worked_at: float | None = None
     _process: subprocess.Popen[bytes] | None = None
     _log_start: int = 0
     _is_swept: bool = True
@@ -45,15 +55,15 @@ class Part:
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
-                bound_to_this_process(self.command),
+                bound_to_this_process(self.command, with_family=self.has_family),
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.started_at = time.monotonic()
-        self.restart_at = None
+        self.started_at = self.looked_at = time.monotonic()
+        self.restart_at = self._worked_at = self.complaint = None
         self._is_swept = False
 
     @property
@@ -72,6 +82,23 @@ class Part:
             return "not running"
         return self.check() if self.check else None
 
+    def look(self) -> None:
+        """Note whether it works now."""
+        self.complaint = self.check_life() if self.check_life else None
+        self.looked_at = time.monotonic()
+        if self.complaint is None:
+            self._worked_at = self.looked_at
+
+    @property
+    def has_worked(self) -> bool:
+        """Whether it was seen to work since its start."""
+        return self._worked_at is not None
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long it has not worked: since it last did, or since its start."""
+        return self.looked_at - (self._worked_at or self.started_at)
+
     def how_it_ended(self) -> str:
         """For people: 'ended with status 1', 'was ended by SIGKILL'."""
         code = self._process.poll() if self._process else None
@@ -82,6 +109,10 @@ class Part:
     def last_words(self) -> str:
         """The last lines that it logged since its start."""
         return last_lines(self.log, since=self._log_start)
+
+    def doing(self) -> str:
+        """What it logged last since its start, without level, time and place; empty where that is nothing."""
+        return last_message(self.log, since=self._log_start)
 
     def terminate(self) -> None:
         """Ask it to end."""

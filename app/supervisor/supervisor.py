@@ -1,4 +1,4 @@
-"""Starts the parts, restarts what dies, and ends them all, in reverse order."""
+"""Starts the parts, restarts what dies or no longer works, and ends them all, in reverse order."""
 
 import time
 from collections.abc import Sequence
@@ -15,11 +15,13 @@ from app.supervisor.lock import HomeLock
 from app.supervisor.logs import rotate
 from app.supervisor.notices import IsStopped, Notice, StoppedEarly, Tell
 from app.supervisor.part import Part
-from app.supervisor.plan import choose_engine, make_parts
+from app.supervisor.plan import check_engine, choose_engine, make_parts
 
 _POLL_SECONDS = 0.2
 _START_SECONDS = 900.0  # a large model is read from a slow disk
 _REMIND_SECONDS = 10.0
+_LOOK_SECONDS = 10.0
+_IDLE_SECONDS = 60.0  # a part that did not work for this long is started again
 _STEADY_SECONDS = 60.0  # a part that ran this long starts again from no failures
 _MOST_FAILURES = 5
 _LONGEST_BACKOFF_SECONDS = 30.0
@@ -64,6 +66,7 @@ class Supervisor:
         self._make_folders()
         self._lock.acquire(self.url)
         ports.check_port(self.settings.host, self.settings.port)
+        check_engine(self.settings)
         base_model = prepare_base_model(self.settings, self._tell, self._is_stopped)
         # Every part gets the revision that was found: the API knows it, and the worker holds its stages to it.
         self.settings = self.settings.model_copy(update={"base_model_revision": base_model.revision})
@@ -78,7 +81,7 @@ class Supervisor:
         self._tell(Notice("ready", f"Ready at {self.url}", {"url": self.url, "parts": addresses}))
 
     def watch(self) -> None:
-        """Restart what dies, ever later, until somebody asks to stop.
+        """Restart what dies or no longer works, ever later, until somebody asks to stop.
 
         Raises:
             PartFailed: a part died too often in a row.
@@ -142,10 +145,14 @@ class Supervisor:
             if names != told or now - told_at > _REMIND_SECONDS:
                 text = f"Waiting for {', '.join(names)} ({now - started:.0f} s)"
                 if now - started > _REMIND_SECONDS:
-                    text += f": {reasons[names[0]]}; the logs are in {self.settings.home / 'logs'}"
+                    text += f": {self._what_is_going_on(names[0], reasons[names[0]])}"
                 self._tell(Notice("waiting", text, {"parts": reasons}))
                 told, told_at = names, now
             time.sleep(_POLL_SECONDS)
+
+    def _what_is_going_on(self, name: str, reason: str) -> str:
+        doing = next(part.doing() for part in self.parts if part.name == name)
+        return f"{reason}{doing and f' ({doing})'}; the logs are in {self.settings.home / 'logs'}"
 
     def _why_not_ready(self) -> dict[str, str]:
         """The parts that do not answer, and why. The last one, which needs the others, is asked after they answer."""
@@ -159,15 +166,23 @@ class Supervisor:
         if part.is_running:
             if part.failures and now - part.started_at > _STEADY_SECONDS:
                 part.failures = 0
+            if now - part.looked_at > _LOOK_SECONDS:
+                part.look()
+                if part.idle_seconds > (_IDLE_SECONDS if part.has_worked else _START_SECONDS):
+                    part.kill()
+                    self._start_later(part, f"did not work for {part.idle_seconds:.0f} s: {part.complaint}")
         elif part.restart_at is None:
             part.kill()  # what it left behind in its session
-            part.failures += 1
-            if part.failures > _MOST_FAILURES:
-                raise PartFailed(part, f"{part.how_it_ended()}, {part.failures} times in a row")
-            pause = min(_LONGEST_BACKOFF_SECONDS, 2.0 ** (part.failures - 1))
-            part.restart_at = now + pause
-            text = f"The {part.name} {part.how_it_ended()}; it starts again in {pause:.0f} s. Its log is {part.log}."
-            self._tell(Notice("died", text, {"part": part.name, "log": str(part.log)}))
+            self._start_later(part, part.how_it_ended())
         elif now >= part.restart_at:
             self._tell(Notice("restarting", f"Starting the {part.name} again", {"part": part.name}))
             part.start()
+
+    def _start_later(self, part: Part, what: str) -> None:
+        part.failures += 1
+        if part.failures > _MOST_FAILURES:
+            raise PartFailed(part, f"{what}, {part.failures} times in a row")
+        pause = min(_LONGEST_BACKOFF_SECONDS, 2.0 ** (part.failures - 1))
+        part.restart_at = time.monotonic() + pause
+        text = f"The {part.name} {what}; it starts again in {pause:.0f} s. Its log is {part.log}."
+        self._tell(Notice("died", text, {"part": part.name, "log": str(part.log)}))

@@ -37,7 +37,18 @@ def is_alive(number: int) -> bool:
     return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-@pytest.mark.parametrize("program", [PARENT, WATCHED_PARENT])
+# The command has a child of its own, which knows nothing of any parent.
+PARENT_OF_A_FAMILY = """
+import subprocess, sys, time
+from app.supervisor.child import bound_to_this_process
+grandchild = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+child = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {grandchild!r}]); time.sleep(60)"
+subprocess.Popen(bound_to_this_process([sys.executable, "-c", child], with_family=True), start_new_session=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("program", [PARENT, WATCHED_PARENT, PARENT_OF_A_FAMILY])
 def test_it_ends_with_its_parent(program: str) -> None:
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert parent.stdout

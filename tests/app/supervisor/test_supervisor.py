@@ -4,12 +4,21 @@ import os
 import signal
 import socket
 import stat
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from app.settings import Settings
+from app.supervisor import supervisor as supervising
+from app.supervisor.notices import Notice
+from app.supervisor.part import Part
+from app.supervisor.plan import why_not_ready
+from app.supervisor.ports import free_port
+from app.supervisor.supervisor import Supervisor
 from tests.installation import Installation, Up, installed, running, wait_until
 
 PARTS = ("valkey-server", "worker.engine", "worker.main", "app.cli api")
@@ -45,6 +54,58 @@ def test_up_heals_and_ends_without_a_trace(installation: Installation) -> None:
 
         assert up.end() == 0
         assert installation.processes() == {}
+
+
+# Answers GET with the status that its folder's file tells; without the file it waits, as a part that hangs does.
+SERVER = """
+import http.server, pathlib, sys, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        while not pathlib.Path("status").exists():
+            time.sleep(1)
+        self.send_response(int(pathlib.Path("status").read_text()))
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+@pytest.mark.parametrize(("status", "complaint"), [("500", "it answers with 500"), (None, "no answer yet")])
+def test_a_part_that_runs_but_does_not_work_is_started_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str | None, complaint: str
+) -> None:
+    monkeypatch.setattr(supervising, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(supervising, "_IDLE_SECONDS", 0.5)
+    monkeypatch.chdir(tmp_path)
+    port, file, notices = free_port(), tmp_path / "status", []
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-c", SERVER, str(port)]
+    part = Part("engine", command, os.environ, url, tmp_path / "log", check_life=lambda: why_not_ready(url))
+    until = time.monotonic() + 60
+
+    def tell(notice: Notice) -> None:
+        notices.append(notice)
+        if notice.event == "restarting":
+            file.write_text("200")
+
+    def is_done() -> bool:
+        assert time.monotonic() < until, notices
+        if part.has_worked and not notices:
+            file.write_text(status) if status else file.unlink(missing_ok=True)
+        return part.has_worked and len(notices) == 2
+
+    supervisor = Supervisor(settings, tell, is_done)
+    supervisor.parts = [part]
+    file.write_text("200")
+    part.start()
+    first = part.pid
+    try:
+        supervisor.watch()
+        assert part.pid not in {first, None}
+    finally:
+        part.kill()
+    assert [notice.event for notice in notices] == ["died", "restarting"]
+    assert "The engine did not work for" in notices[0].message
+    assert f": {complaint}; it starts again in 1 s" in notices[0].message
 
 
 def test_state_survives_and_nothing_survives_sigkill(installation: Installation) -> None:

@@ -1,0 +1,121 @@
+"""vLLM as the engine that `ingrain up` starts: its command, its environment, and whether it is installed.
+
+Nothing of vLLM is imported: it may live in an environment of its own.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from app.errors import ConfigurationError
+from app.settings import Settings
+
+_RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py takes no others
+_SHARE_BESIDE_TRAINING: Final = 0.45
+_SHARE_WHILE_AWAKE: Final = 0.9  # it gives its memory back before a worker trains
+_CHECK_SECONDS: Final = 60.0
+_CHECK: Final = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
+
+
+def vllm_command(settings: Settings, base_model: Path, host: str, port: int) -> list[str]:
+    """The command that runs vLLM on the base model in a local folder.
+
+    Raises:
+        ConfigurationError: INGRAIN_VLLM_ARGUMENTS cannot be split into words.
+    """
+    share = _SHARE_WHILE_AWAKE if settings.vllm_sleep else _SHARE_BESIDE_TRAINING
+    options = {
+        "model": str(base_model),
+        "served-model-name": settings.base_model_name,
+        "host": host,
+        "port": str(port),
+        "max-lora-rank": str(next(rank for rank in _RANKS if rank >= settings.max_lora_rank)),
+        "max-loras": str(settings.max_loras),
+        "max-cpu-loras": str(settings.max_loras),
+        "max-model-len": str(_max_model_length(settings, base_model)),
+        "gpu-memory-utilization": str(share),
+        "generation-config": "vllm",  # a model's own sampling defaults would change answers
+        "disable-access-log-for-endpoints": "/health",
+    }
+    switches = ["enable-lora", "enable-prefix-caching", "enable-prompt-tokens-details"]
+    switches += ["enable-sleep-mode"] if settings.vllm_sleep else []
+    return [
+        str(_python(settings)),
+        "-m",
+        "vllm.entrypoints.openai.api_server",
+        *(word for name, value in options.items() for word in (f"--{name}", value)),
+        *(f"--{name}" for name in switches),
+        *_further_arguments(settings),
+    ]
+
+
+def vllm_environment(settings: Settings, key: str, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment that vLLM runs in. `key` is what its clients must send; an empty one: none is asked for."""
+    # Its interpreter's folder goes first: there are the compilers that it calls by name.
+    path = os.pathsep.join([str(_python(settings).parent), inherited.get("PATH", os.defpath)])
+    environment = {"VLLM_CPU_KVCACHE_SPACE": "1", **inherited} | {  # GiB; only the CPU's build reads it
+        "PATH": path,
+        "PYTHONSAFEPATH": "1",  # as -P: a folder of the user's must not take the place of what is installed
+        "PYTHONUNBUFFERED": "1",
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+        "VLLM_API_KEY": key,
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+    }
+    return environment | ({"VLLM_SERVER_DEV_MODE": "1"} if settings.vllm_sleep else {})  # where sleep's endpoints are
+
+
+def check_vllm(settings: Settings) -> None:
+    """Make sure that the interpreter that is to run vLLM finds it.
+
+    Raises:
+        ConfigurationError: it does not, or it is no interpreter.
+    """
+    python = _python(settings)
+    try:
+        done = subprocess.run(
+            [str(python), "-c", _CHECK],
+            env=os.environ | {"PYTHONSAFEPATH": "1"},
+            cwd=python.parent,  # an interpreter older than PYTHONSAFEPATH looks into the current folder
+            capture_output=True,
+            timeout=_CHECK_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigurationError(
+            f"{python} (INGRAIN_VLLM_PYTHON) cannot be run: {getattr(error, 'strerror', None) or 'it does not end'}. "
+            "Name the Python of the environment that has vLLM installed."
+        ) from None
+    if done.returncode:
+        raise ConfigurationError(
+            f"vLLM is not installed for {python}. Install it in an environment of its own and name its interpreter: "
+            "python3 -m venv ~/vllm && ~/vllm/bin/pip install vllm, then INGRAIN_VLLM_PYTHON=~/vllm/bin/python. Or "
+            "install ingrain[vllm], or use the embedded engine."
+        )
+
+
+def _python(settings: Settings) -> Path:
+    """Absolute, but not resolved: a virtual environment's interpreter is a link, and is known by the link's place."""
+    return settings.vllm_python.expanduser().absolute() if settings.vllm_python else Path(sys.executable)
+
+
+def _max_model_length(settings: Settings, base_model: Path) -> int:
+    """In tokens. vLLM does not start with more than the model was made for."""
+    config = json.loads((base_model / "config.json").read_text(encoding="utf-8"))
+    longest = config.get("text_config", config).get("max_position_embeddings")
+    return min(settings.max_model_length, longest) if isinstance(longest, int) else settings.max_model_length
+
+
+def _further_arguments(settings: Settings) -> list[str]:
+    try:
+        return shlex.split(settings.vllm_arguments)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"INGRAIN_VLLM_ARGUMENTS is not a command line: {error}. Quote it as a shell would: "
+            "INGRAIN_VLLM_ARGUMENTS='--tensor-parallel-size 2'."
+        ) from None
