@@ -1,9 +1,10 @@
-"""A tiny base model and adapters with random weights, made on the spot, and the embedded engine serving them.
+"""A tiny base model and adapters with random weights, made on the spot, and either engine serving them.
 
 The answers make no sense, but they are exact: in float32 every token and log-probability can be compared with a plain
 forward pass.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import torch
@@ -21,6 +22,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 NAME = "tiny"
+VLLM_PYTHON = os.environ.get("INGRAIN_TEST_VLLM_PYTHON")
+"""The interpreter that has vLLM, where `make test-vllm` runs the tests; None: they run without vLLM."""
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -95,8 +98,8 @@ def free_port() -> int:
 
 
 @dataclass
-class EmbeddedEngine:
-    """The embedded engine as a process of its own."""
+class EngineServer:
+    """An engine as a process of its own, on a port of this machine."""
 
     base: Path
     arguments: tuple[str, ...] = ()
@@ -104,17 +107,21 @@ class EmbeddedEngine:
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
 
+    patience_seconds: ClassVar[float]
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def command(self) -> list[str]:
+        """What runs it."""
+        raise NotImplementedError
+
     def start(self) -> None:
         """Start it and wait until it is healthy."""
-        command: list[Any] = [sys.executable, "-m", "worker.engine", "--model", self.base, "--served-model-name", NAME]
-        command += ["--port", str(self.port), "--threads", "1", "--dtype", "float32", *self.arguments]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", **self.environment}
-        self.process = subprocess.Popen(command, env=environment)
-        deadline = time.monotonic() + 90
+        self.process = subprocess.Popen(self.command(), env=environment, start_new_session=True)
+        deadline = time.monotonic() + self.patience_seconds
         while True:
             try:
                 if httpx.get(f"{self.url}/health", timeout=5).is_success:
@@ -129,4 +136,38 @@ class EmbeddedEngine:
         """End it with a signal; returns its exit status."""
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        try:
+            return self.process.wait(timeout=30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)  # what it started goes with it, after a SIGKILL too
+
+
+@dataclass
+class EmbeddedEngine(EngineServer):
+    """The embedded engine."""
+
+    patience_seconds = 90.0
+
+    def command(self) -> list[str]:
+        command = [sys.executable, "-m", "worker.engine", "--model", str(self.base), "--served-model-name", NAME]
+        return [*command, "--port", str(self.port), "--threads", "1", "--dtype", "float32", *self.arguments]
+
+
+@dataclass
+class VllmEngine(EngineServer):
+    """vLLM, run by the interpreter that `VLLM_PYTHON` names."""
+
+    patience_seconds = 240.0
+
+    def __post_init__(self) -> None:
+        defaults = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True", "VLLM_CPU_KVCACHE_SPACE": "1"}
+        defaults |= {"VLLM_NO_USAGE_STATS": "1", "VLLM_SERVER_DEV_MODE": "1"}  # which has /sleep and its kin
+        self.environment = {**defaults, **self.environment}
+
+    def command(self) -> list[str]:
+        assert VLLM_PYTHON is not None, "INGRAIN_TEST_VLLM_PYTHON names no interpreter"
+        command = [VLLM_PYTHON, "-m", "vllm.entrypoints.openai.api_server", "--model", str(self.base)]
+        command += ["--served-model-name", NAME, "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--dtype", "float32", "--enforce-eager", "--enable-lora", "--generation-config", "vllm"]
+        return [*command, "--enable-prompt-tokens-details", *self.arguments]

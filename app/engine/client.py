@@ -128,6 +128,7 @@ class EngineClient:
         those who chat, so an error names it in the log alone.
 
         Raises:
+            BadEngineRequest: the engine cannot serve the adapter: its rank is too high, or its files are damaged.
             EngineUnavailable: the engine does not find the files (or, as it may be configured, loads no adapters).
         """
         try:
@@ -142,6 +143,10 @@ class EngineClient:
                 "cache, under the same path as the service, and be allowed to load adapters; the service's log has "
                 "its words."
             ) from error
+        except EngineUnavailable as error:  # vLLM calls an adapter that it cannot serve a failure of its own
+            if error.extra.get("engine_status") != _INTERNAL_ERROR:
+                raise
+            raise BadEngineRequest(error.detail, extra=error.extra) from error
 
     async def unload_adapter(self, name: str) -> None:
         """Unload an adapter; one that is not there is fine."""

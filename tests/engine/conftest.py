@@ -1,4 +1,4 @@
-"""The engine under test, its base model and two adapters of it."""
+"""The engine under test (embedded, or vLLM under `make test-vllm`), its base model and two adapters of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.tiny import NAME, EmbeddedEngine, make_adapter, make_base
+from tests.engine.dialects import DIALECT
+from tests.tiny import NAME, EngineServer, make_adapter, make_base
 
 MAX_RANK = 16
 MAX_LENGTH = 256
@@ -23,7 +24,7 @@ class Engine:
     base: Path
     red: Path
     blue: Path
-    server: EmbeddedEngine
+    server: EngineServer
     http: httpx.Client
 
     def post(self, path: str, **body: Any) -> httpx.Response:
@@ -40,6 +41,11 @@ class Engine:
     def text(self, prompt: Any, **more: Any) -> str:
         text: str = self.complete(prompt, **more)["choices"][0]["text"]
         return text
+
+    def tokens(self, prompt: Any, **more: Any) -> list[int]:
+        """The tokens of a greedy completion: a tiny model writes half characters, which a text may not show."""
+        tokens: list[int] = self.complete(prompt, return_token_ids=True, **more)["choices"][0]["token_ids"]
+        return tokens
 
     def chat(self, content: str, *, model: str = NAME, **more: Any) -> dict[str, Any]:
         messages = [{"role": "user", "content": content}]
@@ -79,7 +85,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def _engine(folders: dict[str, Path]) -> Iterator[Engine]:
     arguments = ("--max-lora-rank", str(MAX_RANK), "--max-loras", "4", "--max-model-len", str(MAX_LENGTH))
-    server = EmbeddedEngine(folders["base"], (*arguments, "--max-num-seqs", "8"))
+    server = DIALECT.server(folders["base"], (*arguments, "--max-num-seqs", "8", *DIALECT.arguments))
     server.start()
     with httpx.Client(base_url=server.url, timeout=60) as http:
         yield Engine(server.url, NAME, folders["base"], folders["red"], folders["blue"], server, http)

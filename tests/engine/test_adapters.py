@@ -8,23 +8,21 @@ from pathlib import Path
 import pytest
 
 from tests.engine.conftest import Engine
+from tests.engine.dialects import DIALECT, on_embedded
 from tests.engine.reference import greedy, tokenizer_of
 
 PROMPT = "the lighthouse of Korvath stands"
 
 
-def _expected(engine: Engine, prompt: str, adapter: Path | None) -> str:
-    tokenizer = tokenizer_of(engine.base)
-    tokens = greedy(engine.base, tokenizer.encode(prompt), 12, adapter)
-    text: str = tokenizer.decode(tokens, skip_special_tokens=True)
-    return text
+def _expected(engine: Engine, prompt: str, adapter: Path | None) -> list[int]:
+    return greedy(engine.base, tokenizer_of(engine.base).encode(prompt), 12, adapter)
 
 
 def test_an_adapter_answers_as_soon_as_it_is_loaded_and_the_base_stays_as_it_was(engine: Engine) -> None:
-    before = engine.text(PROMPT, ignore_eos=True)
+    before = engine.tokens(PROMPT, ignore_eos=True)
     engine.load("red", engine.red)
-    assert engine.text(PROMPT, model="red", ignore_eos=True) == _expected(engine, PROMPT, engine.red)
-    assert engine.text(PROMPT, ignore_eos=True) == before == _expected(engine, PROMPT, None)
+    assert engine.tokens(PROMPT, model="red", ignore_eos=True) == _expected(engine, PROMPT, engine.red)
+    assert engine.tokens(PROMPT, ignore_eos=True) == before == _expected(engine, PROMPT, None)
     assert [(model["id"], model["parent"]) for model in engine.models()] == [("tiny", None), ("red", "tiny")]
 
 
@@ -32,10 +30,10 @@ def test_two_adapters_and_the_base_answer_differently_in_one_batch(loaded: Engin
     paths = {"tiny": None, "red": loaded.red, "blue": loaded.blue}
     asked = [(model, f"{PROMPT} {number}") for number in range(4) for model in paths]
     with ThreadPoolExecutor(len(asked)) as pool:
-        answers = list(pool.map(lambda one: loaded.text(one[1], model=one[0], ignore_eos=True), asked))
+        answers = list(pool.map(lambda one: loaded.tokens(one[1], model=one[0], ignore_eos=True), asked))
     for (model, prompt), answer in zip(asked, answers, strict=True):
         assert answer == _expected(loaded, prompt, paths[model]), (model, prompt)
-    assert len(set(answers[:3])) == 3
+    assert len({tuple(answer) for answer in answers[:3]}) == 3
 
 
 def test_an_unloaded_adapter_is_unknown(loaded: Engine) -> None:
@@ -71,19 +69,22 @@ def test_an_adapter_is_unloaded_while_it_answers_and_the_answer_is_finished(load
 @pytest.mark.parametrize(
     ("name", "status", "words"),
     [
-        ("missing", 404, ["No adapter found", "missing"]),
-        ("high", 400, ["32", "16"]),
-        ("foreign", 400, ["another base model", "192", "128"]),
+        ("missing", 404, ("No adapter found", "missing" if DIALECT.names_missing_folder else "refused")),
+        ("high", DIALECT.refused_adapter, ("LoRA rank 32 is greater than max_lora_rank 16",)),
+        ("foreign", DIALECT.refused_adapter, DIALECT.words_for_foreign),
     ],
 )
 def test_an_adapter_that_cannot_be_served_is_refused(
-    engine: Engine, folders: dict[str, Path], name: str, status: int, words: list[str]
+    engine: Engine, folders: dict[str, Path], name: str, status: int, words: tuple[str, ...]
 ) -> None:
     folder = folders.get(name, engine.base.parent / name)
     response = engine.post("/v1/load_lora_adapter", lora_name="refused", lora_path=str(folder))
     assert response.status_code == status, response.text
     assert all(word in response.json()["error"]["message"] for word in words), response.text
     assert engine.post("/v1/completions", model="refused", prompt="a").status_code == 404
+    assert engine.tokens(PROMPT, ignore_eos=True) == _expected(engine, PROMPT, None)
+    engine.load("red", engine.red)
+    assert engine.tokens(PROMPT, model="red", ignore_eos=True) == _expected(engine, PROMPT, engine.red)
 
 
 def test_a_name_that_is_taken_is_refused(loaded: Engine) -> None:
@@ -98,24 +99,25 @@ def test_a_damaged_adapter_is_refused(engine: Engine, tmp_path: Path) -> None:
     weights = folder / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
     response = engine.post("/v1/load_lora_adapter", lora_name="damaged", lora_path=str(folder))
-    assert response.status_code == 400
+    assert response.status_code == DIALECT.refused_adapter
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps({**config, "use_dora": True}))
     shutil.copy(engine.red / weights.name, weights)
     response = engine.post("/v1/load_lora_adapter", lora_name="damaged", lora_path=str(folder))
-    assert response.status_code == 400
+    assert response.status_code == DIALECT.refused_adapter
     assert "DoRA" in response.json()["error"]["message"]
 
 
+@on_embedded("vLLM takes the rank from the weights where the configuration names a lower one")
 def test_a_load_that_fails_half_way_leaves_the_engine_as_it_was(engine: Engine, tmp_path: Path) -> None:
-    before = engine.text(PROMPT, ignore_eos=True)
+    before = engine.tokens(PROMPT, ignore_eos=True)
     folder = shutil.copytree(engine.red, tmp_path / "half")
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps({**config, "r": 4}))  # its weights are of rank 8
     for others in (False, True):
         response = engine.post("/v1/load_lora_adapter", lora_name="half", lora_path=str(folder))
         assert response.status_code == 400, response.text
-        assert engine.text(PROMPT, ignore_eos=True) == before
+        assert engine.tokens(PROMPT, ignore_eos=True) == before
         if not others:
             engine.load("red", engine.red)
-    assert engine.text(PROMPT, model="red", ignore_eos=True) == _expected(engine, PROMPT, engine.red)
+    assert engine.tokens(PROMPT, model="red", ignore_eos=True) == _expected(engine, PROMPT, engine.red)

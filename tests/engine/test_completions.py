@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from tests.engine.conftest import MAX_LENGTH, Engine
+from tests.engine.dialects import DIALECT, on_embedded
 from tests.engine.reference import greedy, logprobs, tokenizer_of
 
+# Always the likeliest token, of requests that may have several answers; greedy ones may not.
+NARROW: dict[str, Any] = {"temperature": 1, "top_k": 1}
 PROMPTS = [
     "the lighthouse",
     "on an island",
@@ -20,28 +23,33 @@ PROMPTS = [
 
 
 def test_answers_in_a_batch_are_those_of_one_at_a_time(engine: Engine) -> None:
-    alone = [engine.text(prompt, ignore_eos=True, max_tokens=4 + 7 * i) for i, prompt in enumerate(PROMPTS)]
+    alone = [engine.tokens(prompt, ignore_eos=True, max_tokens=4 + 7 * i) for i, prompt in enumerate(PROMPTS)]
     with ThreadPoolExecutor(24) as pool:
         asked = [(i, prompt) for _ in range(4) for i, prompt in enumerate(PROMPTS)]
-        together = list(pool.map(lambda o: engine.text(o[1], ignore_eos=True, max_tokens=4 + 7 * o[0]), asked))
+        together = list(pool.map(lambda o: engine.tokens(o[1], ignore_eos=True, max_tokens=4 + 7 * o[0]), asked))
     assert together == alone * 4
     tokenizer = tokenizer_of(engine.base)
     for i, prompt in enumerate(PROMPTS):
-        expected = greedy(engine.base, tokenizer.encode(prompt), 4 + 7 * i)
-        assert alone[i] == tokenizer.decode(expected, skip_special_tokens=True)
+        assert alone[i] == greedy(engine.base, tokenizer.encode(prompt), 4 + 7 * i)
+
+
+def test_the_text_is_that_of_the_tokens_but_for_half_a_character_at_its_end(engine: Engine) -> None:
+    for prompt in PROMPTS:
+        choice = engine.complete(prompt, max_tokens=30, ignore_eos=True, return_token_ids=True)["choices"][0]
+        text = tokenizer_of(engine.base).decode(choice["token_ids"], skip_special_tokens=True)
+        assert choice["text"] == text.rstrip("�")
 
 
 def test_a_prompt_whose_beginning_is_known_gets_the_same_answer(engine: Engine) -> None:
     shared = "a shared passage that is long enough to be kept for a while, told once. " * 2
     first = engine.complete(shared + "who?", ignore_eos=True)
-    second = engine.complete(shared + "when?", ignore_eos=True)
+    second = engine.complete(shared + "when?", ignore_eos=True, return_token_ids=True)
     again = engine.complete(shared + "who?", ignore_eos=True)
     assert first["usage"]["prompt_tokens_details"]["cached_tokens"] == 0
     assert second["usage"]["prompt_tokens_details"]["cached_tokens"] >= 64
     assert again["choices"][0]["text"] == first["choices"][0]["text"]
     tokenizer = tokenizer_of(engine.base)
-    expected = greedy(engine.base, tokenizer.encode(shared + "when?"), 12)
-    assert second["choices"][0]["text"] == tokenizer.decode(expected, skip_special_tokens=True)
+    assert second["choices"][0]["token_ids"] == greedy(engine.base, tokenizer.encode(shared + "when?"), 12)
 
 
 def test_sequences_that_share_a_long_beginning_answer_as_if_alone(loaded: Engine) -> None:
@@ -59,13 +67,12 @@ def test_sequences_that_share_a_long_beginning_answer_as_if_alone(loaded: Engine
     ]
     for _ in range(2):
         with ThreadPoolExecutor(len(asked)) as pool:
-            texts = list(pool.map(lambda one: loaded.text(one[1], model=one[0], ignore_eos=True), asked))
-        for (model, prompt), text in zip(asked, texts, strict=True):
-            expected = greedy(loaded.base, prompt, 12, paths[model])
-            assert text == tokenizer.decode(expected, skip_special_tokens=True), (model, len(prompt))
-    n = loaded.complete(asked[0][1], n=3, max_tokens=20, ignore_eos=True, temperature=0)["choices"]
-    expected = tokenizer.decode(greedy(loaded.base, asked[0][1], 20), skip_special_tokens=True)
-    assert [choice["text"] for choice in n] == [expected] * 3
+            answers = list(pool.map(lambda one: loaded.tokens(one[1], model=one[0], ignore_eos=True), asked))
+        for (model, prompt), answer in zip(asked, answers, strict=True):
+            assert answer == greedy(loaded.base, prompt, 12, paths[model]), (model, len(prompt))
+    several = loaded.complete(asked[0][1], n=3, max_tokens=20, ignore_eos=True, return_token_ids=True, **NARROW)
+    expected = greedy(loaded.base, asked[0][1], 20)
+    assert [choice["token_ids"] for choice in several["choices"]] == [expected] * 3
 
 
 def test_answers_that_end_at_once_do_not_disturb_those_computed_with_them(engine: Engine) -> None:
@@ -73,17 +80,18 @@ def test_answers_that_end_at_once_do_not_disturb_those_computed_with_them(engine
     tokenizer = tokenizer_of(engine.base)
     prompts = [tokenizer.encode(f"{number} " + "beginning " * (1 + number % 9))[:100] for number in range(24)]
 
-    def ask(number: int) -> tuple[str, list[float]]:
-        more: dict[str, Any] = {"prompt_logprobs": 0} if number % 3 == 0 else {}
-        answer = engine.complete(prompts[number], max_tokens=1 + number % 2, logprobs=0, ignore_eos=True, **more)
-        choice = answer["choices"][0]
-        return choice["text"], choice["logprobs"]["token_logprobs"]
+    def ask(number: int) -> tuple[list[int], list[float]]:
+        more: dict[str, Any] = {}
+        if number % 3 == 0 and DIALECT.reads_prompts_in_batches:
+            more["prompt_logprobs"] = 0
+        more |= {"max_tokens": 1 + number % 2, "return_token_ids": True}
+        choice = engine.complete(prompts[number], logprobs=0, ignore_eos=True, **more)["choices"][0]
+        return choice["token_ids"], choice["logprobs"]["token_logprobs"]
 
     with ThreadPoolExecutor(24) as pool:
         found = list(pool.map(ask, range(24)))
-    for number, (text, told) in enumerate(found):
-        answer = greedy(engine.base, prompts[number], 1 + number % 2)
-        assert text == tokenizer.decode(answer, skip_special_tokens=True)
+    for number, (answer, told) in enumerate(found):
+        assert answer == greedy(engine.base, prompts[number], 1 + number % 2)
         expected = logprobs(engine.base, prompts[number] + answer)[-len(answer) :]
         assert told == pytest.approx(expected, abs=1e-4)
 
@@ -93,7 +101,7 @@ def test_logprobs_are_those_of_a_plain_forward_pass(loaded: Engine) -> None:
     prompt = tokenizer.encode("the lighthouse of Korvath")
     for model, adapter in (("tiny", None), ("red", loaded.red)):
         more = {"logprobs": 3, "return_token_ids": True, "ignore_eos": True, "return_tokens_as_token_ids": True}
-        choice = loaded.complete(prompt, model=model, temperature=0.9, seed=5, **more)["choices"][0]
+        choice = loaded.complete(prompt, model=model, temperature=0.9, **more)["choices"][0]
         expected = logprobs(loaded.base, prompt + choice["token_ids"], adapter)[len(prompt) - 1 :]
         assert choice["logprobs"]["token_logprobs"] == pytest.approx(expected, abs=1e-4)
         assert [len(top) for top in choice["logprobs"]["top_logprobs"]] == pytest.approx([3] * 12, abs=1)
@@ -132,15 +140,16 @@ def test_chat_logprobs_agree_with_the_rendered_prompt(engine: Engine) -> None:
 
 
 def test_n_answers_of_one_prompt(engine: Engine) -> None:
-    body = engine.complete(PROMPTS[3], n=5, temperature=1.5, seed=7, ignore_eos=True)
+    body = engine.complete(PROMPTS[3], n=5, temperature=1.5, ignore_eos=True)
     texts = [choice["text"] for choice in body["choices"]]
     assert [choice["index"] for choice in body["choices"]] == list(range(5))
     assert len(set(texts)) == 5
     assert body["usage"]["completion_tokens"] == 60
-    greedy_texts = {choice["text"] for choice in engine.complete(PROMPTS[3], n=3, ignore_eos=True)["choices"]}
-    assert greedy_texts == {engine.text(PROMPTS[3], ignore_eos=True)}
+    narrow = engine.complete(PROMPTS[3], n=3, ignore_eos=True, **NARROW)["choices"]
+    assert {choice["text"] for choice in narrow} == {engine.text(PROMPTS[3], ignore_eos=True)}
 
 
+@on_embedded("vLLM's build for CPUs dies of a seed under load")
 def test_a_seed_repeats_an_answer_whatever_runs_beside_it(engine: Engine) -> None:
     def ask(seed: int) -> str:
         return engine.text(PROMPTS[0], temperature=1.0, top_p=0.9, seed=seed, ignore_eos=True)
@@ -179,8 +188,9 @@ def test_end_tokens_and_lengths_give_their_reasons(engine: Engine) -> None:
 def test_several_prompts_in_one_request(engine: Engine) -> None:
     tokenizer = tokenizer_of(engine.base)
     prompts = PROMPTS[:3]
-    as_text = engine.complete(prompts, n=2, ignore_eos=True)["choices"]
-    as_ids = engine.complete([tokenizer.encode(prompt) for prompt in prompts], n=2, ignore_eos=True)["choices"]
+    ids = [tokenizer.encode(prompt) for prompt in prompts]
+    as_text = engine.complete(prompts, n=2, ignore_eos=True, **NARROW)["choices"]
+    as_ids = engine.complete(ids, n=2, ignore_eos=True, **NARROW)["choices"]
     expected = [engine.text(prompt, ignore_eos=True) for prompt in prompts for _ in range(2)]
     assert [choice["text"] for choice in as_text] == [choice["text"] for choice in as_ids] == expected
     assert [choice["index"] for choice in as_text] == list(range(6))
@@ -188,10 +198,11 @@ def test_several_prompts_in_one_request(engine: Engine) -> None:
 
 def test_the_context_may_be_filled_to_the_last_token(engine: Engine) -> None:
     tokens = tokenizer_of(engine.base).encode("a b " * 300)[: MAX_LENGTH - 3]
-    body = engine.complete(tokens, max_tokens=3, ignore_eos=True)
-    assert body["usage"]["total_tokens"] == MAX_LENGTH
-    expected = greedy(engine.base, tokens, 3)
-    assert body["choices"][0]["text"] == tokenizer_of(engine.base).decode(expected, skip_special_tokens=True)
+    for wanted in (3, MAX_LENGTH):  # an answer never gets more than there is room for
+        body = engine.complete(tokens, max_tokens=wanted, ignore_eos=True, return_token_ids=True)
+        assert body["usage"]["total_tokens"] == MAX_LENGTH
+        assert body["choices"][0]["token_ids"] == greedy(engine.base, tokens, 3)
+        assert body["choices"][0]["finish_reason"] == "length"
     messages = [{"role": "user", "content": "a"}]
     chat = engine.post("/v1/chat/completions", model="tiny", messages=messages, temperature=0, ignore_eos=True).json()
     assert chat["usage"]["total_tokens"] == MAX_LENGTH  # without max_tokens a chat may go on to the end

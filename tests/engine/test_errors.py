@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from tests.engine.conftest import MAX_LENGTH, Engine
+from tests.engine.dialects import DIALECT, on_embedded
 
 MESSAGES = [{"role": "user", "content": "who?"}]
 
@@ -19,6 +20,11 @@ def _refused(response: httpx.Response, status: int = 400) -> str:
     return message
 
 
+def _tokens(engine: Engine, text: str) -> list[int]:
+    tokens: list[int] = engine.post("/tokenize", model="tiny", prompt=text).json()["tokens"]
+    return tokens
+
+
 def test_an_unknown_model(engine: Engine) -> None:
     assert "`nobody`" in _refused(engine.post("/v1/completions", model="nobody", prompt="a"), 404)
     assert "`nobody`" in _refused(engine.post("/v1/chat/completions", model="nobody", messages=MESSAGES), 404)
@@ -27,10 +33,12 @@ def test_an_unknown_model(engine: Engine) -> None:
 def test_a_context_that_is_too_long_names_both_numbers(engine: Engine) -> None:
     message = _refused(engine.post("/v1/completions", model="tiny", prompt="a b " * 300))
     assert str(MAX_LENGTH) in message
-    count = engine.post("/tokenize", model="tiny", prompt="a b " * 300).json()["count"]
-    assert str(count) in message
-    message = _refused(engine.post("/v1/completions", model="tiny", prompt="a", max_tokens=MAX_LENGTH))
-    assert str(MAX_LENGTH) in message
+    count = len(_tokens(engine, "a b " * 300))
+    assert str(count if DIALECT.counts_long_prompts else MAX_LENGTH + 1) in message
+    full = _tokens(engine, "a b " * 300)[:MAX_LENGTH]
+    assert _refused(engine.post("/v1/completions", model="tiny", prompt=full))
+    message = _refused(engine.post("/v1/completions", model="tiny", prompt="a", max_tokens=MAX_LENGTH + 1))
+    assert f"max_tokens={MAX_LENGTH + 1} cannot be greater than max_model_len={MAX_LENGTH}" in message
     long = [{"role": "user", "content": "a b " * 300}]
     assert str(MAX_LENGTH) in _refused(engine.post("/v1/chat/completions", model="tiny", messages=long))
 
@@ -45,9 +53,11 @@ def test_a_context_that_is_too_long_names_both_numbers(engine: Engine) -> None:
         {"frequency_penalty": -1},
         {"repetition_penalty": 1.2},
         {"min_tokens": 3},
+        {"n": 9},  # it has eight rows
     ],
     ids=lambda more: next(iter(more)),
 )
+@on_embedded("vLLM does all this")
 def test_what_the_embedded_engine_cannot_do_is_refused_by_name(engine: Engine, more: dict[str, Any]) -> None:
     message = _refused(engine.post("/v1/chat/completions", model="tiny", messages=MESSAGES, max_tokens=2, **more))
     assert next(iter(more)) in message
@@ -68,11 +78,12 @@ def test_neutral_values_of_those_fields_are_fine(engine: Engine) -> None:
     "more",
     [
         {"temperature": -1},
+        {"temperature": 2.5},
         {"temperature": "hot"},
         {"top_p": 0},
         {"top_p": 1.5},
         {"n": 0},
-        {"n": 9},  # the engine has eight rows
+        {"n": 2, "temperature": 0},
         {"max_tokens": -1},
         {"logprobs": 99},
         {"prompt": ""},
@@ -81,7 +92,6 @@ def test_neutral_values_of_those_fields_are_fine(engine: Engine) -> None:
         {"prompt": None},
         {"stop": [""]},
         {"stream_options": {"include_usage": True}},
-        {"model": None},
     ],
     ids=str,
 )
@@ -99,7 +109,17 @@ def test_bad_messages_are_refused(engine: Engine, messages: Any) -> None:
 def test_a_body_that_is_no_object(engine: Engine) -> None:
     for content in (b"{", b"[]", b"", b"\xff"):
         assert _refused(engine.http.post("/v1/completions", content=content))
-    assert _refused(engine.http.get("/v1/nothing"), 404)
-    assert _refused(engine.http.get("/v1/completions"), 405)
     assert _refused(engine.post("/v1/load_lora_adapter", lora_name="x"))
     assert _refused(engine.post("/v1/unload_lora_adapter"))
+
+
+@on_embedded("vLLM leaves paths that it does not have to its web framework")
+def test_paths_that_are_not_there(engine: Engine) -> None:
+    assert _refused(engine.http.get("/v1/nothing"), 404)
+    assert _refused(engine.http.get("/v1/completions"), 405)
+
+
+def test_without_a_model_the_base_answers(engine: Engine) -> None:
+    for model in (None, ""):
+        answer = engine.post("/v1/completions", model=model, prompt="a", max_tokens=1).json()
+        assert answer["model"] == "tiny"

@@ -81,20 +81,24 @@ class Prompts:
         return tokens
 
     def answer_length(self, prompt: list[int], wanted: int | None, *, param: str) -> int:
-        """How many tokens the answer may have.
+        """How many tokens the answer may have: as many as are wanted, but no more than there is room for.
 
         Raises:
-            EngineError: the prompt is empty, or prompt and answer together do not fit.
+            EngineError: the prompt is empty, it leaves no room, or more is wanted than any answer could have.
         """
         if not prompt:
             raise EngineError("The prompt is empty: it has no tokens.", param=param)
-        room = self.max_length - len(prompt)
-        if room < (wanted or 1) and not (wanted == 0 and room == 0):
-            count, more = len(prompt), wanted or 1
-            asked = f"{count + more} tokens ({count} in the {param}, {more} in the completion)"
+        if wanted is not None and wanted > self.max_length:
             raise EngineError(
-                f"This model's maximum context length is {self.max_length} tokens. However, you requested {asked}."
-                f" Please reduce the length of the {param} or completion.",
+                f"max_tokens={wanted} cannot be greater than max_model_len={self.max_length}."
+                " Please request fewer output tokens.",
+                param="max_tokens",
+            )
+        room = self.max_length - len(prompt)
+        if room < (0 if wanted == 0 else 1):
+            raise EngineError(
+                f"This model's maximum context length is {self.max_length} tokens. However, your {param} has"
+                f" {len(prompt)} tokens, which leaves no room for an answer. Please reduce the length of the {param}.",
                 param=param,
             )
-        return room if wanted is None else wanted
+        return room if wanted is None else min(wanted, room)

@@ -62,7 +62,7 @@ class StreamOptions(BaseModel):
     """What a stream holds besides the text."""
 
     include_usage: bool = False
-    continuous_usage_stats: bool = False
+    continuous_usage_stats: Literal[False] = False
 
 
 class GenerationRequest(BaseModel):
@@ -70,9 +70,9 @@ class GenerationRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore", strict=False)
 
-    model: str
+    model: str | None = None
     n: int = Field(1, ge=1)
-    temperature: float = Field(1.0, ge=0, le=100)
+    temperature: float = Field(1.0, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=-1)
     min_p: float = Field(0.0, ge=0, le=1)
@@ -102,6 +102,12 @@ class GenerationRequest(BaseModel):
             raise ValueError("stream_options may only be set when stream is true")
         if self.stream and self.prompt_logprobs is not None:
             raise ValueError("prompt_logprobs cannot be used with stream")
+        return self
+
+    @model_validator(mode="after")
+    def _greedy_answers_are_all_the_same(self) -> "GenerationRequest":
+        if self.n > 1 and self.temperature == 0:
+            raise ValueError(f"n must be 1 when using greedy sampling (temperature 0), got {self.n}")
         return self
 
     @property
@@ -177,7 +183,7 @@ class Message(BaseModel):
     def plain(self) -> dict[str, str]:
         """As chat templates want it."""
         content = self.content
-        text = content if isinstance(content, str) else "".join(part.text for part in content or [])
+        text = content if isinstance(content, str) else "\n".join(part.text for part in content or [])
         return {"role": self.role, "content": text}
 
 

@@ -133,8 +133,7 @@ def _add_tokens(app: FastAPI, serving: Serving) -> None:
     @app.post("/tokenize")
     async def tokenize(request: Request) -> Response:
         body = await _parse(request, TokenizeRequest)
-        if body.model is not None:
-            serving.adapter(body.model)
+        serving.adapter(body.model)
         if body.messages:
             fields = ("messages", "add_generation_prompt", "continue_final_message", "chat_template_kwargs")
             rendering = {name: getattr(body, name) for name in fields}
@@ -150,8 +149,7 @@ def _add_tokens(app: FastAPI, serving: Serving) -> None:
     @app.post("/detokenize")
     async def detokenize(request: Request) -> Response:
         body = await _parse(request, DetokenizeRequest)
-        if body.model is not None:
-            serving.adapter(body.model)
+        serving.adapter(body.model)
         tokens = prompts.check_ids(body.tokens)
         return JSONResponse({"prompt": prompts.tokenizer.decode(tokens, skip_special_tokens=False)})
 

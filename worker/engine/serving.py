@@ -48,7 +48,7 @@ class Serving:
         """Load an adapter from a local folder, under a name."""
         if name == self._name:
             raise EngineError(
-                f"The lora adapter name '{name}' conflicts with a served base model.",
+                f"The lora adapter '{name}' conflicts with a served base model.",
                 kind="InvalidUserInput",
                 param="lora_name",
             )
@@ -64,14 +64,16 @@ class Serving:
         """Unload an adapter; answers in progress are finished first."""
         await asyncio.wrap_future(self._loop.call(lambda: self._adapters.retire(name)))
 
-    def adapter(self, model: str) -> Adapter | None:
-        """The adapter that a request's `model` means; None for the base model.
+    def adapter(self, model: str | None) -> Adapter | None:
+        """The adapter that a request's `model` means; None for the base model, which need not be named.
 
         Raises:
             EngineError: there is no such model.
         """
+        if not model or model == self._name:
+            return None
         adapter = self._adapters.get(model)
-        if adapter is None and model != self._name:
+        if adapter is None:
             raise not_found(f"The model `{model}` does not exist.", "model")
         return adapter
 
@@ -156,7 +158,7 @@ class Serving:
         return envelope(
             "chat.completion",
             _identifier("chatcmpl"),
-            body.model,
+            self._model(requests),
             choices,
             usage=_usage(requests, sum(len(answer.tokens) for answer in answers)),
             prompt_logprobs=self._writer.prompt_logprobs(request),
@@ -172,7 +174,8 @@ class Serving:
             for answer in answers
         ]
         written = sum(len(answer.tokens) for answers in gathered for answer in answers)
-        return envelope("text_completion", _identifier("cmpl"), body.model, choices, usage=_usage(requests, written))
+        model = self._model(requests)
+        return envelope("text_completion", _identifier("cmpl"), model, choices, usage=_usage(requests, written))
 
     def _choice(self, body: CompletionRequest, request: Request, answer: Answer, index: int) -> dict[str, Any]:
         tokens = list(answer.tokens)
@@ -196,6 +199,11 @@ class Serving:
             **({"token_ids": answer.tokens, "prompt_token_ids": list(request.prompt)} if body.return_token_ids else {}),
         }
 
+    def _model(self, requests: list[Request]) -> str:
+        """What the answer to the requests names as its model."""
+        adapter = requests[0].adapter
+        return adapter.name if adapter else self._name
+
     def _decode(self, tokens: tuple[int, ...]) -> str:
         text: str = self.prompts.tokenizer.decode(list(tokens), skip_special_tokens=True)
         return text
@@ -203,19 +211,20 @@ class Serving:
     # Streams
 
     async def stream_chat(self, body: ChatRequest, requests: list[Request]) -> AsyncIterator[str]:
-        """Server-sent events of a chat."""
+        """Server-sent events of a chat; each answer begins with an event that names its role and holds no text."""
         identifier = _identifier("chatcmpl")
         started: set[int] = set()
 
         def choices(output: Output, _: int) -> list[dict[str, Any]]:
-            delta: dict[str, Any] = {"content": output.text}
-            if output.index not in started:
-                started.add(output.index)
-                delta = {"role": "assistant", **delta}
             logprobs = None
             if body.logprobs:
                 logprobs = self._writer.chat_logprobs(output.logprobs, as_id=body.return_tokens_as_token_ids)
-            return [_chunk(output, output.index, {"delta": delta}, logprobs)]
+            chunk = _chunk(output, output.index, {"delta": {"content": output.text}}, logprobs)
+            if output.index in started:
+                return [chunk]
+            started.add(output.index)
+            delta = {"role": "assistant", "content": ""}
+            return [{"index": output.index, "delta": delta, "logprobs": None, "finish_reason": None}, chunk]
 
         async for event in self._stream(body, requests, identifier, "chat.completion.chunk", choices):
             yield event
@@ -237,13 +246,15 @@ class Serving:
         self, body: GenerationRequest, requests: list[Request], identifier: str, kind: str, choices: Any
     ) -> AsyncIterator[str]:
         written = 0
+        model = self._model(requests)
         try:
             async for number, output in _merged(requests):
                 written += len(output.tokens)
                 if output.text or output.finish_reason or output.logprobs:
-                    yield _event(envelope(kind, identifier, body.model, choices(output, number)))
+                    for choice in choices(output, number):
+                        yield _event(envelope(kind, identifier, model, [choice]))
             if body.stream_options and body.stream_options.include_usage:
-                yield _event(envelope(kind, identifier, body.model, [], usage=_usage(requests, written)))
+                yield _event(envelope(kind, identifier, model, [], usage=_usage(requests, written)))
         except EngineError as error:
             yield _event(error.body)
         finally:

@@ -48,10 +48,10 @@ class TextStream:
         self._tokens = list(tokens)
 
     def finish(self) -> None:
-        """Take what waits for the rest of a character that will not come."""
+        """Take what waits, but for the beginning of a character whose rest will not come; vLLM drops it too."""
         known = self._decode(self._tokens[self._context_start : self._decoded_end])
         fresh = self._decode(self._tokens[self._context_start :])
-        self._append(fresh[len(known) :])
+        self._append(fresh[len(known) :].rstrip(_UNFINISHED))
         self._decoded_end = len(self._tokens)
 
     def _append(self, fresh: str) -> None:

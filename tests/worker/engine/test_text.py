@@ -24,13 +24,17 @@ def test_pieces_are_whole_characters_and_add_up(text: str) -> None:
     assert not any("�" in piece for piece in pieces)
 
 
-def test_half_a_character_at_the_end_is_marked() -> None:
+def test_half_a_character_at_the_end_is_dropped() -> None:
     stream = TextStream(TOKENIZER)
     for token in TOKENIZER.encode("a日")[:-1]:
         stream.push(token)
     assert stream.take(last=False) == "a"
     stream.finish()
-    assert stream.take(last=True) == "�"
+    assert stream.take(last=True) == ""
+    stream = TextStream(TOKENIZER)
+    stream.set(TOKENIZER.encode("a日")[:-1])
+    stream.finish()
+    assert stream.text == "a"
 
 
 def test_a_stop_string_is_never_given_even_in_part() -> None:
