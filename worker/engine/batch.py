@@ -98,6 +98,10 @@ class Batch:
             if start >= 0 and name not in self._prefixes:
                 self._prefixes.put(name, self._runner.slots.read(slot, start, start + BLOCK))
 
+    def forget_prefixes(self) -> None:
+        """Give back the memory of the prompts' beginnings that were kept."""
+        self._prefixes.clear()
+
     def free(self, slot: int) -> None:
         """Take a sequence out; the last one moves into its slot."""
         last = len(self.sequences) - 1

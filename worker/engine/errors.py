@@ -38,6 +38,16 @@ def overloaded(message: str) -> EngineError:
     return EngineError(message, status=429, kind="TooManyRequestsError", headers={"Retry-After": "1"})
 
 
+def asleep() -> EngineError:
+    """The engine sleeps, or is about to."""
+    return EngineError(
+        "The engine sleeps: a worker trains with its memory. Ask again later, or wake it (POST /wake_up).",
+        status=503,
+        kind="EngineAsleep",
+        headers={"Retry-After": "30"},
+    )
+
+
 def unavailable(message: str) -> EngineError:
     """The engine stops, or failed in the middle of the request."""
     return EngineError(message, status=503, kind="ServiceUnavailableError", headers={"Retry-After": "2"})

@@ -19,10 +19,11 @@ import torch
 
 from worker.engine.adapters import Adapters
 from worker.engine.batch import Batch
-from worker.engine.errors import overloaded, unavailable
+from worker.engine.errors import EngineError, asleep, overloaded, unavailable
 from worker.engine.runner import Chunk, Runner
 from worker.engine.sampling import sample, token_logprobs
 from worker.engine.sequences import Adapter, Output, Request, Sequence
+from worker.engine.sleep import Sleep
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -49,7 +50,7 @@ class Limits:
 
 
 class EngineLoop(threading.Thread):
-    """The model's thread. Other threads call `submit`, `cancel`, `call` and `stop`.
+    """The model's thread. Other threads call `submit`, `cancel`, `call`, `sleep`, `wake_up` and `stop`.
 
     Attributes:
         failed: whether the thread ended on an error of its own; the engine is of no use then.
@@ -69,6 +70,7 @@ class EngineLoop(threading.Thread):
         self._waiting: deque[Request] = deque()
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._awake = threading.Condition()
+        self._sleep = Sleep()
         self._deadline: float | None = None
         self._held = 0
         self._events: list[tuple[Request, Output | Exception | None]] = []
@@ -79,11 +81,10 @@ class EngineLoop(threading.Thread):
         """Queue a request.
 
         Raises:
-            EngineError: the queue is full, or the engine stops.
+            EngineError: the queue is full, or the engine sleeps or stops.
         """
         with self._awake:
-            if self._deadline is not None:
-                raise unavailable("The engine is stopping.")
+            self._refuse_unless_up()
             waiting = sum(queued.params.n for queued in self._waiting)
             if waiting and waiting + request.params.n > self._limits.queue:
                 raise overloaded(f"{waiting} answers wait already, as many as may (--max-queue); try again later.")
@@ -98,15 +99,52 @@ class EngineLoop(threading.Thread):
         """Run `function` in this thread between two steps.
 
         Raises:
-            EngineError: the engine stops.
+            EngineError: the engine sleeps or stops.
         """
         future: Future[T] = Future()
         with self._awake:
-            if self._deadline is not None:
-                raise unavailable("The engine is stopping.")
+            self._refuse_unless_up()
             self._calls.append((function, future))
             self._awake.notify()
         return future
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether the engine sleeps, or takes nothing new because it is about to."""
+        with self._awake:
+            return self._sleep.wanted
+
+    def sleep(self, *, abort: bool) -> "Future[None]":
+        """Take nothing new and give the memory back; the future is done when that is so.
+
+        Answers in the making end first, or with `abort` are broken off.
+
+        Raises:
+            EngineError: the engine stops.
+        """
+        return self._want(asleep=True, abort=abort)
+
+    def wake_up(self) -> "Future[None]":
+        """Take the memory and then requests again; the future is done when that is so.
+
+        Raises:
+            EngineError: the engine stops.
+        """
+        return self._want(asleep=False, abort=False)
+
+    def _want(self, *, asleep: bool, abort: bool) -> "Future[None]":
+        with self._awake:
+            if self._deadline is not None:
+                raise _stopping()
+            future = self._sleep.want(asleep=asleep, abort=abort)
+            self._awake.notify()
+        return future
+
+    def _refuse_unless_up(self) -> None:
+        if self._deadline is not None:
+            raise _stopping()
+        if self._sleep.wanted:
+            raise asleep()
 
     def stop(self, grace: float) -> None:
         """Take nothing new, and give up after `grace` seconds on what still runs."""
@@ -133,13 +171,15 @@ class EngineLoop(threading.Thread):
             self.stop(grace=0)
             error = unavailable("The engine failed in the middle of the request.")
         self._give_up(error)
+        with self._awake:
+            self._sleep.give_up(error)
         self._send()
 
     def _serve(self) -> None:
-        """Step for as long as there is something to do; sleep otherwise."""
+        """Step for as long as there is something to do; wait otherwise."""
         while True:
             with self._awake:
-                while not (self._waiting or self._running or self._calls or self._deadline):
+                while not (self._waiting or self._running or self._calls or self._deadline or self._sleep.turning):
                     self._awake.wait()
                 calls = list(self._calls)
                 self._calls.clear()
@@ -147,6 +187,7 @@ class EngineLoop(threading.Thread):
                     break
             for function, future in calls:
                 _fulfil(function, future)
+            self._turn()
             try:
                 with torch.inference_mode():
                     self._step()
@@ -154,6 +195,33 @@ class EngineLoop(threading.Thread):
                 log.exception("a step failed; its requests are given up")
                 self._give_up(RuntimeError(f"The engine failed in the middle of the request: {error}"))
             self._send()
+
+    def _turn(self) -> None:
+        """Fall asleep or wake up, if that is asked for; no answer is in the making while the engine falls asleep."""
+        with self._awake:
+            if not self._sleep.turning:
+                return
+            wanted = self._sleep.wanted
+            busy = wanted and (self._waiting or self._running)
+            if busy and not self._sleep.aborts:
+                return
+        if busy:
+            self._give_up(asleep())
+        try:
+            if wanted:
+                self._batch.forget_prefixes()
+                self._runner.sleep()
+            else:
+                self._runner.wake_up()
+        except Exception as error:
+            log.exception("the engine could not %s", "fall asleep" if wanted else "wake up")
+            if wanted:
+                self._runner.wake_up()
+            with self._awake:
+                self._sleep.failed(error)
+        else:
+            with self._awake:
+                self._sleep.turned(asleep=wanted)
 
     def _step(self) -> None:
         self._drop_cancelled()
@@ -277,41 +345,18 @@ class EngineLoop(threading.Thread):
             reports = token_logprobs(logits_NV[reporting], [tokens[row] for row in reporting], top)
             for row, report in zip(reporting, reports, strict=True):
                 sequences[row].logprobs.append(report)
-        ended = [self._take(sequence, token) for sequence, token in zip(sequences, tokens, strict=True)]
-        for slot in sorted((slot for slot, end in zip(slots, ended, strict=True) if end), reverse=True):
+        ended = []
+        for slot, sequence, token in zip(slots, sequences, tokens, strict=True):
+            output = sequence.take(token, self._end_tokens)
+            if output:
+                self._report(sequence.request, output)
+                ended += [slot] if output.finish_reason else []
+        for slot in sorted(ended, reverse=True):
             self._batch.free(slot)
 
-    def _take(self, sequence: Sequence, token: int) -> bool:
-        """Add a token to a sequence; whether that ends it."""
-        params = sequence.request.params
-        reason: str | None = None
-        stopped_by: str | int | None = None
-        if params.max_tokens > 0:
-            sequence.generated.append(token)
-            if token in params.stop_token_ids:
-                reason, stopped_by = "stop", token
-            elif token in self._end_tokens and not params.ignore_eos:
-                reason = "stop"
-            elif sequence.incremental:
-                sequence.text.push(token)
-        if reason is None and len(sequence.generated) >= params.max_tokens:
-            reason = "length"
-        if reason and stopped_by is None and sequence.text.stopped_by is None:
-            sequence.finish_text(without_last=reason == "stop")
-        if sequence.text.stopped_by is not None:
-            reason, stopped_by = "stop", sequence.text.stopped_by
-        if reason or sequence.request.stream:
-            self._report(sequence, reason, stopped_by)
-        return reason is not None
-
-    def _report(self, sequence: Sequence, reason: str | None, stopped_by: str | int | None) -> None:
-        request = sequence.request
-        tokens = tuple(sequence.generated[sequence.reported :])
-        logprobs = tuple(sequence.logprobs[sequence.reported : len(sequence.generated)])
-        sequence.reported = len(sequence.generated)
-        text = sequence.text.take(last=reason is not None)
-        self._events.append((request, Output(sequence.index, text, tokens, logprobs, reason, stopped_by)))
-        if reason:
+    def _report(self, request: Request, output: Output) -> None:
+        self._events.append((request, output))
+        if output.finish_reason:
             request.unfinished -= 1
             if request.unfinished == 0:
                 self._events.append((request, None))
@@ -338,6 +383,10 @@ class EngineLoop(threading.Thread):
         for loop, events in by_loop.items():
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_deliver, events)
+
+
+def _stopping() -> EngineError:
+    return unavailable("The engine is stopping.")
 
 
 def _deliver(events: list[tuple[Request, Output | Exception | None]]) -> None:

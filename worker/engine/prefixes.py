@@ -49,6 +49,10 @@ class PrefixCache:
             found.append(block)
         return found
 
+    def clear(self) -> None:
+        """Forget all blocks."""
+        self._blocks.clear()
+
     def put(self, name: bytes, block: Tensor) -> None:
         """Keep a block, and let the oldest go where there are too many."""
         self._blocks[name] = block

@@ -1,5 +1,6 @@
 """Forward passes: the base model on its device, with rows at different positions and of different adapters."""
 
+import ctypes
 import inspect
 import logging
 from dataclasses import dataclass
@@ -137,6 +138,20 @@ class Runner:
             inputs["adapter_names"] = [chunk.adapter or "__base__" for chunk in chunks]
         logits: Tensor = self.model(**inputs).logits
         return logits
+
+    def sleep(self) -> None:
+        """Give the device's memory back: slots are dropped, weights and adapters wait in the main memory."""
+        self.slots.drop()
+        self.model.to("cpu")
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        elif trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc keeps what was freed, for itself
+            trim(0)
+
+    def wake_up(self) -> None:
+        """Undo `sleep`; the slots are empty. Does nothing to one that is awake."""
+        self.model.to(self.device)
+        self.slots.restore()
 
     def activate(self, adapter: str | None) -> None:
         """Let one adapter (or none) serve all rows of the passes that name no adapters by row.

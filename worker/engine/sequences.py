@@ -104,7 +104,34 @@ class Sequence:
         """Whether its text is wanted as it grows; otherwise it is decoded once, at the end."""
         return self.request.stream or bool(self.request.params.stop)
 
-    def finish_text(self, *, without_last: bool) -> None:
+    def take(self, token: int, end_tokens: frozenset[int]) -> Output | None:
+        """Add a token; returns what is to be told: the end of the sequence, or of a stream each token."""
+        params = self.request.params
+        reason: str | None = None
+        stopped_by: str | int | None = None
+        if params.max_tokens > 0:
+            self.generated.append(token)
+            if token in params.stop_token_ids:
+                reason, stopped_by = "stop", token
+            elif token in end_tokens and not params.ignore_eos:
+                reason = "stop"
+            elif self.incremental:
+                self.text.push(token)
+        if reason is None and len(self.generated) >= params.max_tokens:
+            reason = "length"
+        if reason and stopped_by is None and self.text.stopped_by is None:
+            self._finish_text(without_last=reason == "stop")
+        if self.text.stopped_by is not None:
+            reason, stopped_by = "stop", self.text.stopped_by
+        return self._output(reason, stopped_by) if reason or self.request.stream else None
+
+    def _output(self, reason: str | None, stopped_by: str | int | None) -> Output:
+        tokens = tuple(self.generated[self.reported :])
+        logprobs = tuple(self.logprobs[self.reported : len(self.generated)])
+        self.reported = len(self.generated)
+        return Output(self.index, self.text.take(last=reason is not None), tokens, logprobs, reason, stopped_by)
+
+    def _finish_text(self, *, without_last: bool) -> None:
         """Complete the text; the token that ended the sequence is no part of it."""
         if not self.incremental:
             self.text.set(self.generated[:-1] if without_last else self.generated)

@@ -36,6 +36,7 @@ def build_app(serving: Serving, api_key: str | None) -> FastAPI:
     _add_generation(app, serving)
     _add_models(app, serving)
     _add_tokens(app, serving)
+    _add_sleep(app, serving)
 
     @app.get("/health")
     async def health() -> Response:
@@ -152,6 +153,28 @@ def _add_tokens(app: FastAPI, serving: Serving) -> None:
         serving.adapter(body.model)
         tokens = prompts.check_ids(body.tokens)
         return JSONResponse({"prompt": prompts.tokenizer.decode(tokens, skip_special_tokens=False)})
+
+
+def _add_sleep(app: FastAPI, serving: Serving) -> None:
+    @app.post("/sleep")
+    async def sleep(request: Request) -> Response:
+        asked = request.query_params
+        if asked.get("level", "1") != "1":
+            raise EngineError("Only level=1 is supported: it keeps weights and adapters for waking.", param="level")
+        mode = asked.get("mode", "abort")
+        if mode not in {"abort", "wait"}:
+            raise EngineError("Only mode=abort and mode=wait are supported.", param="mode")
+        await serving.sleep(abort=mode == "abort")
+        return JSONResponse({"status": "sleeping", "level": 1})
+
+    @app.post("/wake_up")
+    async def wake_up() -> Response:
+        await serving.wake_up()
+        return JSONResponse({"status": "awake", "tags": None})
+
+    @app.get("/is_sleeping")
+    async def is_sleeping() -> Response:
+        return JSONResponse({"is_sleeping": serving.sleeps})
 
 
 async def _json(request: Request) -> dict[str, Any]:

@@ -5,10 +5,11 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from typing import Any
 
 from worker.engine.adapters import Adapters
-from worker.engine.errors import EngineError, not_found
+from worker.engine.errors import EngineError, not_found, unavailable
 from worker.engine.loop import EngineLoop
 from worker.engine.prompts import Prompts
 from worker.engine.protocol import ChatRequest, CompletionRequest, GenerationRequest
@@ -76,6 +77,29 @@ class Serving:
         if adapter is None:
             raise not_found(f"The model `{model}` does not exist.", "model")
         return adapter
+
+    # Sleep
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether the engine sleeps, or takes nothing new because it is about to."""
+        return self._loop.sleeps
+
+    async def sleep(self, *, abort: bool) -> None:
+        """Give the accelerator's memory back; answers in progress end first, or with `abort` are broken off.
+
+        Raises:
+            EngineError: it could not, or was woken meanwhile.
+        """
+        await _turned(self._loop.sleep(abort=abort))
+
+    async def wake_up(self) -> None:
+        """Take requests again.
+
+        Raises:
+            EngineError: it could not, or was put to sleep meanwhile.
+        """
+        await _turned(self._loop.wake_up())
 
     # Completions
 
@@ -260,6 +284,15 @@ class Serving:
         finally:
             self.abandon(requests)
         yield "data: [DONE]\n\n"
+
+
+async def _turned(future: "Future[None]") -> None:
+    try:
+        await asyncio.wrap_future(future)
+    except EngineError:
+        raise
+    except Exception as error:
+        raise unavailable(str(error)) from error
 
 
 async def _next(request: Request) -> Output | None:

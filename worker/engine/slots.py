@@ -72,7 +72,17 @@ class Slots:
         self.rows = rows
         self._max_length = max_length
         on_cpu = shape.device.type == "cpu"
-        self.store = self._allocate(max_length if on_cpu else min(_FIRST_CAPACITY, max_length))
+        self._first_capacity = max_length if on_cpu else min(_FIRST_CAPACITY, max_length)
+        self.store = self._allocate(self._first_capacity)
+
+    def drop(self) -> None:
+        """Give back the memory of all slots, which nobody may use until `restore`."""
+        self.store = self.store.new_empty(0)
+
+    def restore(self) -> None:
+        """Empty slots in place of those that were dropped; does nothing where there are any."""
+        if not self.store.numel():
+            self.store = self._allocate(self._first_capacity)
 
     def _allocate(self, capacity: int) -> Tensor:
         """Zeros: what was never written is masked, and must still be a number.

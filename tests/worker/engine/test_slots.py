@@ -89,3 +89,15 @@ def test_the_least_recently_used_blocks_leave() -> None:
     cache.put(b"c", block)
     assert b"b" not in cache
     assert len(cache) == 2
+
+
+def test_slots_that_were_dropped_hold_nothing_and_come_back_empty() -> None:
+    slots = Slots(SHAPE, rows=4, max_length=64)
+    slots.write(1, 0, torch.ones(2, 2, 2, 3, 8))
+    slots.restore()
+    assert slots.read(1, 0, 3).all()
+    slots.drop()
+    assert slots.store.untyped_storage().nbytes() == 0
+    slots.restore()
+    slots.reserve(64)
+    assert not slots.read(1, 0, 64).any()
