@@ -21,6 +21,7 @@ IngrainError
 ├── BadEngineRequest (400)        the engine refused the request: context too long, unsupported parameter …
 ├── EngineBusy (429)              the engine's queue is full
 ├── EngineUnavailable (503)       the engine does not answer
+│   └── EngineAsleep              it sleeps while a worker trains with its memory
 ├── NotReady (503)                the service lacks a part that it needs: database, broker, store or engine
 ├── ConfigurationError (500)      the installation cannot start as it is configured
 └── StageError (500)              a stage could not do its work; kept as the job's error
@@ -211,6 +212,13 @@ class EngineUnavailable(IngrainError):
     status = 503
     type = "engine-unavailable"
     title = "The engine is not available"
+
+
+class EngineAsleep(EngineUnavailable):
+    """The engine sleeps while a worker trains with its memory; it wakes by itself."""
+
+    type = "engine-asleep"
+    title = "The engine sleeps"
 
 
 class NotReady(IngrainError):

@@ -5,14 +5,22 @@ import contextlib
 import json
 import logging
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
 
-from app.errors import BadEngineRequest, EngineBusy, EngineUnavailable, IngrainError, UnknownModel
+from app.errors import (
+    BadEngineRequest,
+    ConfigurationError,
+    EngineAsleep,
+    EngineBusy,
+    EngineUnavailable,
+    IngrainError,
+    UnknownModel,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +31,7 @@ _ANSWER_SECONDS: Final = 600.0
 _FIRST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _ATTEMPTS: Final = 5
+_LOOK_SECONDS: Final = 10.0
 _INTERNAL_ERROR: Final = 500  # a defect or a lack of memory there: asking again would meet it again
 
 
@@ -30,8 +39,8 @@ class EngineClient:
     """An engine at a URL. Use it as a context manager, or call `close`.
 
     Every call raises errors of `app.errors`: `BadEngineRequest` (the engine refuses the request, in its own words),
-    `UnknownModel`, `EngineBusy` (its queue is full, after retries) and `EngineUnavailable` (it does not answer, after
-    retries, or broke off). Generation changes nothing in the engine, so it is safe to ask again.
+    `UnknownModel`, `EngineBusy` (its queue is full, after retries), `EngineUnavailable` (it does not answer, after
+    retries, or broke off) and `EngineAsleep`. Generation changes nothing in the engine, so it is safe to ask again.
 
     Args:
         url: base URL, without /v1.
@@ -153,6 +162,59 @@ class EngineClient:
         with contextlib.suppress(UnknownModel):
             await self._send("POST", "/v1/unload_lora_adapter", {"lora_name": name})
 
+    async def sleep(self, patience: float) -> None:
+        """Put the engine to sleep: it gives its accelerator's memory back, and answers nothing until `wake_up`.
+
+        Answers in progress have `patience` seconds to end; then they are broken off.
+
+        Raises:
+            ConfigurationError: the engine has no such call.
+            EngineUnavailable: it does not answer, or could not.
+        """
+        with self._able_to_sleep():
+            try:
+                async with asyncio.timeout(patience):
+                    await self._send("POST", "/sleep?level=1&mode=wait", attempts=1)
+            except TimeoutError:
+                await self._send("POST", "/sleep?level=1&mode=abort", attempts=1)
+
+    async def wake_up(self) -> None:
+        """Let the engine take requests again, with the adapters that it had.
+
+        Raises:
+            ConfigurationError: the engine has no such call.
+            EngineUnavailable: it does not answer, or could not.
+        """
+        with self._able_to_sleep():
+            await self._send("POST", "/wake_up", attempts=1)
+
+    async def is_sleeping(self) -> bool:
+        """Whether the engine sleeps, or is about to; asked once, without retries.
+
+        Raises:
+            ConfigurationError: the engine has no such call.
+            EngineUnavailable: it does not answer.
+        """
+        with self._able_to_sleep():
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    response = await self._send("GET", "/is_sleeping", attempts=1)
+            except TimeoutError:
+                raise EngineUnavailable(
+                    f"The engine at {self.url} did not say within {_LOOK_SECONDS:.0f} s whether it sleeps."
+                ) from None
+        return bool(response.json()["is_sleeping"])
+
+    @contextlib.contextmanager
+    def _able_to_sleep(self) -> Iterator[None]:
+        try:
+            yield
+        except UnknownModel as error:
+            raise ConfigurationError(
+                f"INGRAIN_VLLM_SLEEP is on, but the engine at {self.url} cannot sleep. Start vLLM with "
+                "--enable-sleep-mode and VLLM_SERVER_DEV_MODE=1 in its environment, or set INGRAIN_VLLM_SLEEP=false."
+            ) from error
+
     async def _post(self, path: str, payload: Payload) -> dict[str, Any]:
         body: dict[str, Any] = (await self._send("POST", path, payload)).json()
         return body
@@ -173,6 +235,8 @@ class EngineClient:
             left -= 1
             try:
                 return await self._send_once(method, path, payload, stream=stream)
+            except EngineAsleep:
+                raise  # it sleeps for longer than anyone waits
             except (EngineBusy, EngineUnavailable) as error:
                 if left <= 0 or error.extra.get("engine_status") == _INTERNAL_ERROR:
                     raise
@@ -213,6 +277,8 @@ def _error(response: httpx.Response) -> IngrainError:
     headers = {"Retry-After": pause if pause.isdigit() else "2"}
     if response.status_code == 429:
         return EngineBusy(text, headers=headers)
+    if told.get("type") == "EngineAsleep":
+        return EngineAsleep(text, extra=extra, headers=headers)
     if response.status_code >= 500:
         extra["engine_status"] = response.status_code
         return EngineUnavailable(f"The engine failed: {text}", extra=extra, headers=headers)
