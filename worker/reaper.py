@@ -1,4 +1,4 @@
-"""The reaper: takes jobs from workers that are gone, and wakes jobs whose message was lost."""
+"""The reaper: takes jobs from workers that are gone, and wakes jobs whose message was lost, and the engine."""
 
 import logging
 import threading
@@ -11,6 +11,7 @@ from app.settings import Settings
 from worker.logs import job_log
 from worker.owner import owner_is_gone
 from worker.runner import Runner
+from worker.sleep import EngineSleep
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS: Final = 5.0
@@ -23,12 +24,14 @@ class Reaper:
       when it was started too often.
     - A queued job whose message the broker should have, seen twice while this worker has nothing to do: the broker
       lost it (it was restarted without its file, say), so the wake-up is written again.
+    - An engine that sleeps while no job trains: whoever put it to sleep is gone, so it is woken.
     """
 
     def __init__(self, settings: Settings, runner: Runner) -> None:
         self._settings = settings
         self._runner = runner
         self._pause_seconds = min(_LONGEST_PAUSE_SECONDS, settings.lease_seconds / 3)
+        self._engine_sleep = EngineSleep(settings)
         self._unclaimed: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
@@ -50,6 +53,7 @@ class Reaper:
             if held.expired or owner_is_gone(held.owner):
                 self._reclaim(held)
         self._wake_unclaimed()
+        self._engine_sleep.wake_unless_training()
 
     def _run(self) -> None:
         failures = 0

@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from app.database import unit_of_work
-from app.errors import ConfigurationError, StageError
+from app.errors import ConfigurationError, EngineUnavailable, StageError
 from app.jobs import leases, queries
 from app.jobs.leases import Lease, LeaseLost
 from app.jobs.settings import JobSettings, resolve
@@ -36,6 +36,7 @@ from worker.processes import (
     end_leftover,
     exit_reason,
 )
+from worker.sleep import EngineSleep
 
 STAGE_MODULES: Final[Mapping[str, str]] = {stage: f"worker.stages.{stage}" for stage in STAGES}
 STAGE_FILE: Final = "stage.json"  # in each published folder, so that it explains itself; see `StageResult`
@@ -81,6 +82,7 @@ class Runner:
         self._stages = stages
         self._retry_pause_seconds = retry_pause_seconds
         self._owner = process_name(os.getpid()) or "?"
+        self._engine_sleep = EngineSleep(settings)
         self._running: set[str] = set()
         self._stopping = threading.Event()
 
@@ -118,6 +120,7 @@ class Runner:
             log.warning("lease %d is lost; the stage was stopped and nothing more is written", lease.token)
         finally:
             self._running.discard(job_id)
+            self._engine_sleep.wake_unless_training()
 
     def _work(self, keeper: Keeper, log: JobLog) -> Ending:
         """Run the stages that are not finished; return how the job ends."""
@@ -212,25 +215,37 @@ class Runner:
             **inputs,
         }
         (folder / TASK_FILE).write_text(json.dumps(task))
-        keeper.write(partial(leases.start_stage, stage=stage))
+        awake = self._begin(keeper, stage)
         log.info("stage %s begins", stage)
-        self._watch(keeper, folder, stage)
-        result = _result(folder, stage)
+        try:
+            self._watch(keeper, folder, stage)
+            result = _result(folder, stage)
+        except _StageDied as death:
+            raise _StageDied(" ".join([str(death), *awake])) from death
+        except _StageFailed as failure:
+            raise _StageFailed({**failure.error, "detail": " ".join([failure.error["detail"], *awake])}) from failure
         log.info("stage %s is done after %.1f s", stage, result["seconds"])
         # Another look at the lease: a worker that slept through it must not touch the store.
         keeper.write(partial(leases.renew, seconds=self._settings.lease_seconds))
         self._publish(job, stage, folder / OUT_FOLDER, result)
 
+    def _begin(self, keeper: Keeper, stage: str) -> list[str]:
+        """Record that the stage begins, with the engine asleep or awake as it needs; returns which is awake and why."""
+        try:
+            return self._engine_sleep.begin(keeper, stage, partial(self._stop_if_asked, keeper))
+        except ConfigurationError as error:
+            raise _StageFailed(_error(error.type, error.title, error.detail, stage)) from error
+        except EngineUnavailable as error:
+            raise _StageDied(error.detail) from error
+
     def _watch(self, keeper: Keeper, folder: Path, stage: str) -> None:
         """Run the stage's process until it ends, passing on its progress; end it when the job is not ours to run."""
-        if self._must_stop(keeper):
-            raise _Stopped
+        self._stop_if_asked(keeper)
         process = StageProcess(folder, folder.parent / f"{stage}.log")
         written, write_at = None, 0.0
         try:
             while (status := process.wait(_LOOK_SECONDS)) is None:
-                if self._must_stop(keeper):
-                    raise _Stopped
+                self._stop_if_asked(keeper)
                 moment = time.monotonic()
                 if process.progress != written and moment >= write_at:
                     written, write_at = process.progress, moment + _PROGRESS_SECONDS
@@ -241,6 +256,10 @@ class Runner:
             _write_progress(keeper, process.progress)
         if status != 0 and not (folder / ERROR_FILE).exists():
             raise _StageDied(f"The process of the stage {stage} {exit_reason(status)}.")
+
+    def _stop_if_asked(self, keeper: Keeper) -> None:
+        if self._must_stop(keeper):
+            raise _Stopped
 
     def _must_stop(self, keeper: Keeper) -> bool:
         if keeper.lost.is_set():

@@ -7,9 +7,9 @@ transaction rolls back. So a worker that was paused and declared dead can change
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import CursorResult, or_, select, update
+from sqlalchemy import CursorResult, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.jobs.progress import progress_data
@@ -22,6 +22,12 @@ from app.jobs.queries import (
     mark_queued,
 )
 from app.models import STAGES, Adapter, AdapterStatus, Alias, Job, JobStatus, now
+
+GENERATING_STAGES: Final = ("ask", "answer", "publish")
+"""These need the engine awake."""
+TRAINING_STAGES: Final = ("distil", "examine")
+"""These may take the memory of the engine's GPU (INGRAIN_VLLM_SLEEP)."""
+_STARTS_LOCK: Final = 1_768_845_673  # an arbitrary number, for PostgreSQL
 
 
 class LeaseLost(Exception):
@@ -95,8 +101,28 @@ def cancel_requested(session: Session, lease: Lease) -> bool:
 
 def start_stage(session: Session, lease: Lease, stage: str) -> None:
     """A stage begins."""
+    _one_start_at_a_time(session)
     _write(session, lease, stage=stage, done=0, total=0, stage_started_at=now())
     append_event(session, lease.job_id, "stage_started", {"stage": stage})
+
+
+def start_generating(session: Session, lease: Lease, stage: str) -> bool:
+    """A stage begins that needs the engine awake, unless another job trains; whether it began."""
+    _one_start_at_a_time(session)
+    if is_training(session, but_for=lease):
+        return False
+    start_stage(session, lease, stage)
+    return True
+
+
+def is_training(session: Session, *, but_for: Lease | None = None) -> bool:
+    """Whether a job, other than the one of `but_for`, trains: from when distil begins until examine has ended."""
+    return any("examine" not in finished for _, finished in _under_way(session, TRAINING_STAGES, but_for))
+
+
+def is_generating(session: Session, *, but_for: Lease | None = None) -> bool:
+    """Whether a job, other than the one of `but_for`, is in a stage that has the engine generate."""
+    return any(stage not in finished for stage, finished in _under_way(session, GENERATING_STAGES, but_for))
 
 
 def record_progress(session: Session, lease: Lease, done: int, total: int) -> None:
@@ -206,6 +232,32 @@ def reclaim(session: Session, lease: Lease, *, reason: str, max_attempts: int) -
     else:
         mark_queued(session, job)
         append_event(session, job.id, "retrying", {"reason": reason, "attempt": job.attempts + 1})
+
+
+def _under_way(
+    session: Session, stages: tuple[str, ...], but_for: Lease | None
+) -> list[tuple[str | None, dict[str, Any]]]:
+    """Jobs whose newest lease holds and has begun one of these stages: (stage, finished stages)."""
+    statement = select(Job.id, Job.lease_token, Job.stage, Job.finished_stages).where(
+        Job.status == JobStatus.RUNNING,
+        Job.lease_expires_at >= database_now(session),
+        Job.stage.in_(stages),
+        Job.stage_started_at >= Job.started_at,  # else the stage is what an earlier lease left
+    )
+    return [
+        (stage, finished)
+        for job_id, token, stage, finished in session.execute(statement)
+        if but_for is None or (job_id, token) != (but_for.job_id, but_for.token)
+    ]
+
+
+def _one_start_at_a_time(session: Session) -> None:
+    """Let no stage begin elsewhere before this transaction ends, so that no two see each other too late.
+
+    SQLite's transactions take turns anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_STARTS_LOCK)))
 
 
 def _ours(lease: Lease) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from sqlalchemy import delete
 from app.database import unit_of_work
 from app.jobs import leases, queries
 from app.jobs.leases import Lease, LeaseLost
-from app.models import Adapter, AdapterStatus, Alias, JobStatus
+from app.models import STAGES, Adapter, AdapterStatus, Alias, JobStatus
 from tests.jobs import add_job, event_types, events, get_job
 
 ERROR = {"type": "stage-failed", "title": "A stage failed", "detail": "no", "stage": "ask"}
@@ -62,6 +62,7 @@ def test_a_held_job_is_not_to_be_had_and_an_expired_one_is(database: str) -> Non
         partial(leases.renew, seconds=30),
         leases.cancel_requested,
         partial(leases.start_stage, stage="ask"),
+        partial(leases.start_generating, stage="ask"),
         partial(leases.record_progress, done=1, total=2),
         partial(leases.finish_stage, stage="ask", seconds=1.0, summary={}),
         partial(leases.forget_stages, first="ask"),
@@ -241,3 +242,66 @@ def test_the_adapter_of_a_failed_job_has_failed(database: str) -> None:
         adapter = session.get(Adapter, job.adapter_id)
         assert adapter is not None
         assert (job.status, job.error, adapter.status) == (JobStatus.FAILED, ERROR, AdapterStatus.FAILED)
+
+
+def under_way(but_for: Lease | None = None) -> tuple[bool, bool]:
+    with unit_of_work() as session:
+        return leases.is_training(session, but_for=but_for), leases.is_generating(session, but_for=but_for)
+
+
+def begin(lease: Lease, stage: str) -> None:
+    with unit_of_work() as session:
+        leases.start_stage(session, lease, stage)
+
+
+def finish(lease: Lease, stage: str) -> None:
+    with unit_of_work() as session:
+        leases.finish_stage(session, lease, stage, 1.0, {})
+
+
+def test_a_job_trains_from_the_beginning_of_distil_to_the_end_of_examine(database: str) -> None:
+    lease = taken(add_job())
+    told = []
+    for stage in STAGES:
+        begin(lease, stage)
+        told.append((stage, *under_way()))
+        finish(lease, stage)
+        told.append((f"after {stage}", *under_way()))
+    assert [when for when, training, _ in told if training] == ["distil", "after distil", "examine"]
+    assert [when for when, _, generating in told if generating] == ["ask", "answer", "publish"]
+
+
+def test_only_others_whose_lease_holds_and_that_began_the_stage_count(database: str) -> None:
+    lease = taken(add_job())
+    begin(lease, "distil")
+    assert under_way(but_for=lease) == (False, False)
+    assert under_way(but_for=Lease(lease.job_id, 7)) == (True, False), "another worker has the same job"
+    with unit_of_work() as session:
+        leases.renew(session, lease, -1)
+    assert under_way() == (False, False)
+    taken(lease.job_id)
+    assert under_way() == (False, False), "distil is what the earlier lease left"
+
+
+def test_of_jobs_that_train_and_generate_at_once_one_waits(database: str) -> None:
+    """As one begins to train and another to generate, at least one of them sees the other."""
+    for _ in range(8):
+        training, generating = taken(add_job()), taken(add_job())
+        start = threading.Barrier(2)
+        began: list[bool] = []
+
+        def generate(lease: Lease = generating, start: threading.Barrier = start, began: list[bool] = began) -> None:
+            start.wait()
+            with unit_of_work() as session:
+                began.append(leases.start_generating(session, lease, "ask"))
+
+        thread = threading.Thread(target=generate)
+        thread.start()
+        start.wait()
+        begin(training, "distil")
+        seen = under_way(but_for=training)[1]
+        thread.join()
+        assert began == [seen]
+        for lease in (training, generating):
+            with unit_of_work() as session:
+                leases.cancel(session, lease)
