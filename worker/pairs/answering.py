@@ -4,7 +4,6 @@ The teacher answers in the very chat that distil later takes its distributions f
 the beginnings that the teacher itself would choose. The answer is an input of the distillation, not its target.
 """
 
-import asyncio
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ from worker.pairs.facts import Fact, covers, facts_of
 from worker.pairs.leads import leads
 from worker.pairs.passages import Passage
 from worker.pairs.subjects import Subject
+from worker.pairs.together import together
 from worker.pairs.writer import Completion, Sampling, Writer
 from worker.pairs.writing import BY_RULE, TURNED, Question, resolved_sentence
 
@@ -101,7 +101,7 @@ async def answer(
         return found
 
     whole = Answered()
-    for found in await asyncio.gather(*(one(question) for question in questions)):
+    for found in await together(one(question) for question in questions):
         whole.pairs += found.pairs
         whole.dropped += found.dropped
     _quote_where_missed(whole, questions, passages, subjects)
@@ -124,7 +124,7 @@ async def _answer_one(
             sampling = Sampling(answering.samples, answering.temperature, 0.95, answering.longest)
         if sampling.n == 0:
             break
-        completions = await writer.chat(messages(passage.id, question.text), sampling)
+        completions = await writer.chat(messages(passage.id, question.text), sampling, group=passage.id)
         for completion in completions:
             text = completion.text.strip()
             reason = fault(completion, text, question, passage)

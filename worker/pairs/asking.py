@@ -14,6 +14,7 @@ from worker.pairs.leads import leads
 from worker.pairs.outline import Outline, by_document, outline_of
 from worker.pairs.passages import Passage
 from worker.pairs.subjects import Subject
+from worker.pairs.together import together
 from worker.pairs.words import stems_of
 from worker.pairs.writer import Sampling, Writer
 from worker.pairs.writing import OPEN, Question, Written, by_rule, write_led, write_plainly
@@ -21,8 +22,8 @@ from worker.pairs.writing import OPEN, Question, Written, by_rule, write_led, wr
 THINGS_A_PASSAGE = 2
 LEADS = 6
 SAMPLES_A_LEAD = 3
-TOGETHER = 16
-"""Passages in flight; each brings many requests."""
+TOGETHER = 512
+"""Passages in flight; each brings one request or many, of which the writer has as many under way as it may."""
 
 
 @dataclass(slots=True)
@@ -58,20 +59,24 @@ async def ask(
     writer: Writer, passages: Sequence[Passage], asking: Asking, progress: Callable[[int, int], None]
 ) -> Asked:
     """Questions for all passages of a job, document by document."""
-    asked = Asked()
+    room = asyncio.Semaphore(TOGETHER)
     done = 0
-    for document in by_document(passages).values():
-        outline = outline_of(document)
-        for start in range(0, len(document), TOGETHER):
-            group = document[start : start + TOGETHER]
-            one = _ask_plainly if asking.strong else _ask_led
-            for facts, written in await asyncio.gather(*(one(writer, passage, outline, asking) for passage in group)):
-                asked.facts += len(facts)
-                asked.covered += len({question.fact for question in written.questions if question.fact is not None})
-                asked.questions += written.questions
-                asked.dropped += written.dropped
-            done += len(group)
-            progress(done, len(passages))
+
+    async def one(passage: Passage, outline: Outline) -> tuple[list[Fact], Written]:
+        nonlocal done
+        async with room:
+            found = await (_ask_plainly if asking.strong else _ask_led)(writer, passage, outline, asking)
+        done += 1
+        progress(done, len(passages))
+        return found
+
+    documents = [(outline_of(document), document) for document in by_document(passages).values()]
+    asked = Asked()
+    for facts, written in await together(one(passage, outline) for outline, those in documents for passage in those):
+        asked.facts += len(facts)
+        asked.covered += len({question.fact for question in written.questions if question.fact is not None})
+        asked.questions += written.questions
+        asked.dropped += written.dropped
     asked.questions = _apart(asked.questions, asked.dropped)
     return asked
 
@@ -103,7 +108,7 @@ def worth_asking(passage: Passage, subject: Subject) -> list[Fact]:
 
 async def _ask_led(writer: Writer, passage: Passage, outline: Outline, asking: Asking) -> tuple[list[Fact], Written]:
     facts = worth_asking(passage, outline.subject)
-    results = await asyncio.gather(*(_ask_fact(writer, passage, fact, outline, asking) for fact in facts))
+    results = await together(_ask_fact(writer, passage, fact, outline, asking) for fact in facts)
     whole = Written()
     for written in results:
         whole.questions += written.questions
@@ -119,7 +124,7 @@ async def _ask_fact(writer: Writer, passage: Passage, fact: Fact, outline: Outli
     for round_, chosen in enumerate((openings[:LEADS], openings)):
         hot = min(1.2, asking.temperature + 0.3 * round_)
         sampling = Sampling(SAMPLES_A_LEAD + round_, hot, 0.95, max_tokens=28, stop=("?", "\n"))
-        tried = await asyncio.gather(*(write_led(writer, passage, fact, outline, lead, sampling) for lead in chosen))
+        tried = await together(write_led(writer, passage, fact, outline, lead, sampling) for lead in chosen)
         for written in tried:
             found.questions += written.questions
             found.dropped += written.dropped

@@ -1,8 +1,8 @@
 """What `pairs` needs of whatever generates text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,26 @@ class Completion:
 
 
 class Writer(Protocol):
-    """Generates text with the base model. Many calls may be in flight at once."""
+    """Generates text with the base model. Many calls may be in flight at once.
 
-    async def complete(self, prompt: str, sampling: Sampling, /) -> list[Completion]:
+    Each names its group, the id of the passage that its prompt holds: calls of one group are made close together, so
+    that the passage is computed once.
+    """
+
+    async def complete(self, prompt: str, sampling: Sampling, /, *, group: str) -> list[Completion]:
         """Go on from a plain prompt, `sampling.n` times."""
 
-    async def chat(self, messages: Sequence[dict[str, str]], sampling: Sampling, /) -> list[Completion]:
-        """Answer a chat through the model's own template, `sampling.n` times."""
+    async def chat(
+        self,
+        messages: Sequence[dict[str, str]],
+        sampling: Sampling,
+        /,
+        *,
+        group: str,
+        schema: Mapping[str, Any] | None = None,
+    ) -> list[Completion]:
+        """Answer a chat through the model's own template, `sampling.n` times.
+
+        Args:
+            schema: JSON schema that the answer is held to by an engine that can; another may answer anything.
+        """

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from worker.pairs import filters, rules
 from worker.pairs.facts import SENTENCE_STARTERS, Fact, Kind, facts_of
@@ -83,7 +84,8 @@ async def write_led(
 ) -> Written:
     """Questions for one fact that begin with `lead`, the same one as often as it was written."""
     written = Written()
-    for completion in await writer.complete(led_prompt(passage, fact, outline.subject, lead), sampling):
+    prompt = led_prompt(passage, fact, outline.subject, lead)
+    for completion in await writer.complete(prompt, sampling, group=passage.id):
         text = filters.clean(lead + completion.text)
         if completion.finish_reason == "stop" and not text.endswith("?"):
             text += "?"
@@ -113,7 +115,8 @@ async def write_plainly(
         'say "the text" or "it". Vary the wording. Reply with a JSON list of strings and nothing else.'
     )
     written = Written()
-    for completion in await writer.chat([{"role": "user", "content": request}], sampling):
+    messages = [{"role": "user", "content": request}]
+    for completion in await writer.chat(messages, sampling, group=passage.id, schema=question_list(count)):
         for line in questions_in(completion.text):
             text = filters.clean(line)
             reason = filters.fault(text, passage.text, None, outline)
@@ -122,6 +125,11 @@ async def write_plainly(
             else:
                 written.questions.append(Question(passage.id, text, OPEN, None))
     return written
+
+
+def question_list(most: int) -> dict[str, Any]:
+    """The JSON schema of the reply to a plain request: a list of 1 to `most` strings."""
+    return {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": most}
 
 
 def questions_in(text: str) -> list[str]:

@@ -1,6 +1,7 @@
 """answer: questions -> pairs, with the teacher's checked answers, some of them held out for examine.
 
-Writes `pairs.jsonl` and `summary.json`.
+Writes `pairs.jsonl` and `summary.json`: how many pairs, held-out pairs, questions and facts, what was dropped by
+reason, and what was asked of the engine.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from worker.pairs.answering import (
 from worker.pairs.records import pair_records, passages_from, questions_from, write_lines
 from worker.pairs.writing import Question
 from worker.stages import Progress, StageInputs
-from worker.stages.generation import EngineWriter
+from worker.stages.generation import forget_answers, open_writer
 from worker.stages.teaching import Teaching
 
 
@@ -29,7 +30,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     """Answer every question as the teacher, and choose what is held out."""
     teaching = Teaching(passages_from(inputs.artefacts / "read" / "passages.jsonl"), inputs.base_model)
     questions = questions_from(inputs.artefacts / "ask" / "questions.jsonl")
-    answered = asyncio.run(_answer(inputs, teaching, questions, progress))
+    answered, counts = asyncio.run(_answer(inputs, teaching, questions, progress))
     pairs = hold_out(answered.pairs, inputs.settings.seed)
     held_out = sum(pair.held_out for pair in pairs)
     covered = coverage([pair for pair in pairs if not pair.held_out], teaching.passages, teaching.subjects)
@@ -40,9 +41,11 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
         "facts": len({(pair.question.passage_id, pair.question.fact) for pair in pairs if pair.question.fact}),
         "coverage": None if covered is None else round(covered, 3),
         "dropped": dict(answered.dropped.most_common()),
+        "engine": counts,
     }
     (out / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     if len(pairs) == held_out:
+        forget_answers(inputs)
         dropped = ", ".join(f"{count} {reason}" for reason, count in answered.dropped.most_common())
         raise StageError(
             f"None of the teacher's answers to {len(questions)} questions passed the checks ({dropped}): the "
@@ -52,16 +55,17 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     return summary
 
 
-async def _answer(inputs: StageInputs, teaching: Teaching, questions: list[Question], progress: Progress) -> Answered:
+async def _answer(
+    inputs: StageInputs, teaching: Teaching, questions: list[Question], progress: Progress
+) -> tuple[Answered, dict[str, Any]]:
     settings = inputs.settings
     answering = Answering(
         samples=settings.answers_per_question - 1,
         temperature=settings.sampling_temperature,
         longest=LONGEST_FREE_ANSWER if teaching.is_strong else LONGEST_ANSWER,
     )
-    async with inputs.engine.open() as engines:
-        writer = await EngineWriter.for_job(engines, inputs.base_model_name, settings.seed)
-        return await answer(
+    async with open_writer(inputs) as writer:
+        answered = await answer(
             writer,
             questions,
             teaching.passages,
@@ -70,3 +74,4 @@ async def _answer(inputs: StageInputs, teaching: Teaching, questions: list[Quest
             answering,
             progress,
         )
+        return answered, writer.counts()

@@ -1,7 +1,7 @@
 """ask: passages -> questions for every fact in them.
 
-Writes `questions.jsonl` and `summary.json`: how many questions were kept, how many dropped by reason, and how many of
-the facts that the rules find have a question.
+Writes `questions.jsonl` and `summary.json`: how many questions were kept, how many dropped by reason, how many of
+the facts that the rules find have a question, and what was asked of the engine.
 """
 
 import asyncio
@@ -16,21 +16,23 @@ from worker.pairs.passages import Passage
 from worker.pairs.records import passages_from, question_records, write_lines
 from worker.pairs.writing import STRONG_MODEL
 from worker.stages import Progress, StageInputs
-from worker.stages.generation import EngineWriter
+from worker.stages.generation import forget_answers, open_writer
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     """Write questions with the base model."""
     passages = passages_from(inputs.artefacts / "read" / "passages.jsonl")
-    asked = asyncio.run(_ask(inputs, passages, progress))
+    asked, counts = asyncio.run(_ask(inputs, passages, progress))
     summary = {
         "kept": len(asked.questions),
         "dropped": dict(asked.dropped.most_common()),
         "facts": asked.facts,
         "coverage": round(asked.covered / asked.facts, 3) if asked.facts and asked.covered else None,
+        "engine": counts,
     }
     (out / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     if not asked.questions:
+        forget_answers(inputs)
         dropped = ", ".join(f"{count} {reason}" for reason, count in asked.dropped.most_common()) or "none was written"
         raise StageError(
             f"No usable question came of {len(passages)} passages ({dropped}): the document states too few facts for "
@@ -41,13 +43,12 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     return summary
 
 
-async def _ask(inputs: StageInputs, passages: list[Passage], progress: Progress) -> Asked:
+async def _ask(inputs: StageInputs, passages: list[Passage], progress: Progress) -> tuple[Asked, dict[str, Any]]:
     settings = inputs.settings
     asking = Asking(
         per_fact=settings.questions_per_fact,
         temperature=settings.sampling_temperature,
         strong=parameters_of(inputs.base_model) >= STRONG_MODEL,
     )
-    async with inputs.engine.open() as engines:
-        writer = await EngineWriter.for_job(engines, inputs.base_model_name, settings.seed)
-        return await ask(writer, passages, asking, progress)
+    async with open_writer(inputs) as writer:
+        return await ask(writer, passages, asking, progress), writer.counts()

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from worker.pairs import filters
 from worker.pairs.answering import ADDS, Answering, Pair, answer, coverage, fault, hold_out
@@ -41,10 +42,10 @@ class FixedWriter:
 
     replies: Mapping[str, str]
 
-    async def complete(self, _prompt: str, _sampling: Sampling) -> list[Completion]:
+    async def complete(self, _prompt: str, _sampling: Sampling, /, **_: Any) -> list[Completion]:
         raise AssertionError("nothing is led here")
 
-    async def chat(self, messages: Sequence[dict[str, str]], sampling: Sampling) -> list[Completion]:
+    async def chat(self, messages: Sequence[dict[str, str]], sampling: Sampling, /, **_: Any) -> list[Completion]:
         return [Completion(self.replies[messages[0]["content"]], "stop")] * sampling.n
 
 

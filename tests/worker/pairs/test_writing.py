@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -104,10 +105,10 @@ class Replies:
     def __init__(self, reply: str) -> None:
         self.reply = reply
 
-    async def complete(self, _prompt: str, _sampling: Sampling) -> list[Completion]:
+    async def complete(self, _prompt: str, _sampling: Sampling, /, **_: Any) -> list[Completion]:
         return [Completion(self.reply, "stop")]
 
-    async def chat(self, _messages: Sequence[dict[str, str]], _sampling: Sampling) -> list[Completion]:
+    async def chat(self, _messages: Sequence[dict[str, str]], _sampling: Sampling, /, **_: Any) -> list[Completion]:
         return [Completion(self.reply, "stop")]
 
 
@@ -135,10 +136,10 @@ def test_a_strong_model_that_lists_nothing_is_led_after_all() -> None:
     class Silent:
         """Answers a plain request with an empty list, as a small model does, and goes on from a led prompt."""
 
-        async def chat(self, _messages: Sequence[dict[str, str]], _sampling: Sampling, /) -> list[Completion]:
+        async def chat(self, _messages: Sequence[dict[str, str]], _sampling: Sampling, /, **_: Any) -> list[Completion]:
             return [Completion("```json\n[]\n```", "stop")]
 
-        async def complete(self, _prompt: str, sampling: Sampling, /) -> list[Completion]:
+        async def complete(self, _prompt: str, sampling: Sampling, /, **_: Any) -> list[Completion]:
             return [Completion(" was the Hollin Museum opened", "stop")] * sampling.n
 
     passages = split("doc_1", "The Hollin Museum", "The Hollin Museum was opened in 1962 by Ada Pell.", 1)

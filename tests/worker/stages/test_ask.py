@@ -1,4 +1,3 @@
-import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,9 +8,7 @@ import pytest
 from app.errors import EngineUnavailable, StageError
 from tests.tiny import free_port
 from tests.worker.stages.conftest import MakeInputs
-from worker.pairs.writer import Completion, Sampling
 from worker.stages import EngineAddress, StageInputs, ask, read
-from worker.stages.generation import EngineWriter
 
 TEXT = "The Hollin Museum was founded by Ada Pell in 1962. A ticket costs 8 florins."
 
@@ -43,6 +40,7 @@ def test_a_document_of_no_facts_says_what_to_do(make_inputs: MakeInputs, folder:
     with pytest.raises(StageError, match=r"No usable question came of 1 passages.*larger base model"):
         ask.run(inputs, folder("ask"), lambda *_: None)
     assert json.loads((folder("ask") / "summary.json").read_text())["kept"] == 0
+    assert not list(inputs.scratch.iterdir()), "a retry asks anew"
 
 
 def test_a_strong_model_that_writes_no_list_is_led(
@@ -59,17 +57,3 @@ def test_an_engine_that_is_away_is_an_error_of_its_own(make_inputs: MakeInputs, 
     away = replace(inputs, engine=EngineAddress((f"http://127.0.0.1:{free_port()}",), patience=0.5))
     with pytest.raises(EngineUnavailable):
         ask.run(away, folder("ask"), lambda *_: None)
-
-
-def test_the_same_seed_writes_the_same(make_inputs: MakeInputs) -> None:
-    inputs = make_inputs(TEXT)
-
-    async def written(seed: int) -> list[Completion]:
-        async with inputs.engine.open() as client:
-            writer = await EngineWriter.for_job(client, inputs.base_model_name, seed)
-            return await writer.complete("Question: Who", Sampling(n=3, temperature=1.0, max_tokens=12))
-
-    first, again, other = (asyncio.run(written(seed)) for seed in (1, 1, 2))
-    assert first == again
-    assert first != other
-    assert len({completion.text for completion in first}) == 3

@@ -1,0 +1,152 @@
+"""The writer on a real engine: what it sends, what it counts, and an engine that goes while it writes."""
+
+import asyncio
+import json
+import re
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from app.errors import EngineUnavailable
+from tests.tiny import EmbeddedEngine
+from tests.worker.stages.conftest import MakeInputs
+from worker.pairs.writer import Completion, Sampling
+from worker.stages import EngineAddress, StageInputs, ask, read
+from worker.stages.generation import JOURNAL_FILE, EngineWriter, open_writer
+
+TEXT = " ".join(
+    f"The Hollin Museum bought {number} boats from Ada Pell in {1900 + number}." for number in range(20, 28)
+)
+HOT = Sampling(n=3, temperature=1.0, max_tokens=12)
+Result = TypeVar("Result")
+
+
+def write(inputs: StageInputs, work: Callable[[EngineWriter], Awaitable[Result]]) -> Result:
+    """What `work` does with a writer of the stage."""
+
+    async def run() -> Result:
+        async with open_writer(inputs) as writer:
+            return await work(writer)
+
+    return asyncio.run(run())
+
+
+def test_the_same_seed_writes_the_same(make_inputs: MakeInputs, tmp_path: Path) -> None:
+    def written(seed: int, run: int) -> list[Completion]:
+        inputs = replace(make_inputs(TEXT, seed=seed), scratch=tmp_path / str(run))
+        return write(inputs, lambda writer: writer.complete("Question: Who", HOT, group="p1"))
+
+    first, again, other = (written(seed, run) for run, seed in enumerate((1, 1, 2)))
+    assert first == again
+    assert first != other
+    assert len({completion.text for completion in first}) == 3
+
+
+def test_requests_of_a_group_compute_their_passage_once_and_are_counted(make_inputs: MakeInputs) -> None:
+    passage = "The Hollin Museum was founded by Ada Pell. " * 4
+
+    async def ask_all(writer: EngineWriter) -> dict[str, Any]:
+        await asyncio.gather(
+            *(
+                writer.chat([{"role": "user", "content": f"{group} {passage}{word}?"}], Sampling(1), group=group)
+                for group in ("p1", "p2")
+                for word in ("Who", "When", "Why")
+            )
+        )
+        return writer.counts()
+
+    inputs = make_inputs(TEXT)
+    counts = write(inputs, ask_all)
+    assert (counts["requests"], counts["from_journal"]) == (6, 0)
+    assert counts["completion_tokens"] <= 6 * Sampling().max_tokens
+    assert counts["prompt_tokens"] * 0.5 < counts["cached_tokens"] < counts["prompt_tokens"] * 4 / 6
+    assert 0 < counts["seconds"] < 60
+    again = write(inputs, ask_all)
+    assert again == {**dict.fromkeys(again, 0), "from_journal": 6}
+
+
+def test_a_schema_is_not_sent_to_the_embedded_engine(make_inputs: MakeInputs) -> None:
+    messages, schema = [{"role": "user", "content": "Who?"}], {"type": "array"}
+    written = write(make_inputs(TEXT), lambda writer: writer.chat(messages, HOT, group="p1", schema=schema))
+    assert len(written) == 3
+
+
+@pytest.fixture
+def mortal_engine(writing_engine: EmbeddedEngine) -> Iterator[EmbeddedEngine]:
+    """An engine that a test may kill."""
+    engine = EmbeddedEngine(writing_engine.base)
+    engine.start()
+    yield engine
+    if engine.process is not None and engine.process.poll() is None:
+        engine.stop()
+
+
+@pytest.fixture
+def whole(make_inputs: MakeInputs, folder: Callable[[str], Path], tmp_path: Path) -> dict[str, Any]:
+    """What ask tells when nothing goes wrong, and after it, its questions are in the folder "undisturbed"."""
+    inputs = replace(make_inputs(TEXT), scratch=tmp_path / "undisturbed")
+    read.run(inputs, folder("read"), lambda *_: None)
+    summary = ask.run(inputs, folder("undisturbed"), lambda *_: None)
+    assert summary["engine"]["requests"] > 50
+    return summary
+
+
+def _begin(inputs: StageInputs, out: Path, engine: EmbeddedEngine) -> Future[dict[str, Any]]:
+    """Begin to ask, a few requests at a time, and kill the engine in the middle of it."""
+    executor = ThreadPoolExecutor(1)
+    running = executor.submit(ask.run, inputs, out, lambda *_: None)
+    executor.shutdown(wait=False)
+    while _answered(inputs) < 10:
+        assert not running.done()
+        time.sleep(0.01)
+    engine.stop(signal.SIGKILL)
+    assert not running.done()
+    return running
+
+
+def _answered(inputs: StageInputs) -> int:
+    journal = inputs.scratch / JOURNAL_FILE
+    return journal.read_bytes().count(b"\n") if journal.exists() else 0
+
+
+def _at(inputs: StageInputs, engine: EmbeddedEngine, patience: float) -> StageInputs:
+    return replace(inputs, engine=EngineAddress((engine.url,), patience=patience, concurrency=4))
+
+
+def test_an_engine_that_comes_back_ends_the_stage_well(
+    make_inputs: MakeInputs, folder: Callable[[str], Path], whole: dict[str, Any], mortal_engine: EmbeddedEngine
+) -> None:
+    inputs = _at(make_inputs(TEXT), mortal_engine, patience=60)
+    running = _begin(inputs, folder("ask"), mortal_engine)
+    mortal_engine.start()
+    summary = running.result(timeout=120)
+    assert summary["engine"]["requests"] == whole["engine"]["requests"] == _answered(inputs)
+    assert _questions(folder("ask")) == _questions(folder("undisturbed"))
+
+
+def test_an_engine_that_stays_away_ends_the_stage_and_the_next_run_asks_only_for_the_rest(
+    make_inputs: MakeInputs, folder: Callable[[str], Path], whole: dict[str, Any], mortal_engine: EmbeddedEngine
+) -> None:
+    inputs = _at(make_inputs(TEXT), mortal_engine, patience=1)
+    running = _begin(inputs, folder("ask"), mortal_engine)
+    killed = time.monotonic()
+    with pytest.raises(EngineUnavailable, match=re.escape(f"The engine at {mortal_engine.url} does not answer")):
+        running.result(timeout=60)
+    assert time.monotonic() - killed < 5
+    answered = _answered(inputs)
+    assert 10 <= answered < whole["engine"]["requests"]
+    mortal_engine.start()
+    again = ask.run(inputs, folder("ask"), lambda *_: None)
+    assert again["engine"]["from_journal"] == answered
+    assert again["engine"]["requests"] == whole["engine"]["requests"] - answered
+    assert _questions(folder("ask")) == _questions(folder("undisturbed"))
+
+
+def _questions(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "questions.jsonl").read_text().splitlines()]
