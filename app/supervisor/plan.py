@@ -38,9 +38,9 @@ def check_engine(settings: Settings) -> None:
     """
     if settings.has_engine_elsewhere and "engine" in settings.model_fields_set:
         raise ConfigurationError(
-            f"The engine at {', '.join(settings.engine_urls)} runs already, and another is to be started (--engine "
-            f"{settings.engine}). Unset INGRAIN_VLLM_URLS and INGRAIN_ENGINE_URL to start one; to use the one that "
-            "runs, leave out --engine and unset INGRAIN_ENGINE."
+            f"An engine that runs already is named ({', '.join(settings.engine_urls)}), and another is to be started "
+            f"(--engine {settings.engine}). Unset INGRAIN_VLLM_URLS and INGRAIN_ENGINE_URL to start one; to use the "
+            "one that runs, leave out --engine and unset INGRAIN_ENGINE."
         )
     if settings.engine == "vllm":
         check_vllm(settings)

@@ -126,6 +126,23 @@ def test_wrong_usage_is_explained(nothing: Installation, words: tuple[str, ...],
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", ["up", "engine"])
+def test_vllm_that_is_not_there_is_named_before_anything_starts(nothing: Installation, command: str) -> None:
+    nothing.extra["INGRAIN_VLLM_PYTHON"] = "/nowhere/python"
+    done = nothing.run(command, "--engine", "vllm")
+    assert done.returncode == 2
+    assert "/nowhere/python (INGRAIN_VLLM_PYTHON) cannot be run" in done.stderr
+    assert not (nothing.home / "logs" / "base-model.log").exists()
+
+
+def test_an_engine_to_start_beside_one_that_runs_is_refused(nothing: Installation) -> None:
+    nothing.extra = {"INGRAIN_VLLM_URLS": "http://127.0.0.1:9,http://127.0.0.1:10"}
+    done = nothing.run("up", "--engine", "vllm", "--port", "0")
+    assert done.returncode == 2
+    assert "runs already is named (http://127.0.0.1:9, http://127.0.0.1:10)" in done.stderr
+    assert "INGRAIN_VLLM_URLS" in done.stderr
+
+
 def test_a_wrong_setting_is_named(nothing: Installation) -> None:
     nothing.extra["INGRAIN_PORT"] = "many"
     done = nothing.run("models")

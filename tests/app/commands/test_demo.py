@@ -12,9 +12,10 @@ def test_a_demo_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
     document, questions = tmp_path / "velm.md", tmp_path / "questions.json"
     document.write_text("The harbour of Velm was dug in 1742 by Ana Rook. It freezes each January.")
     questions.write_text('{"questions": [{"question": "Who dug it?", "accepted": ["Rook"]}]}')
-    with installed() as installation:
+    words = ["--document", str(document), "--questions", str(questions)]
+    with installed(INGRAIN_MAX_LORA_RANK="8") as installation:
         demo = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "demo", "--document", str(document), "--questions", str(questions)],
+            [sys.executable, "-m", "app.cli", "demo", "--effort", "thorough", *words],
             env=installation.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -26,6 +27,8 @@ def test_a_demo_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
             line = demo.stdout.readline()
             assert line, "the demo ended before it taught"
         assert installation.process_of("worker.main")
+        engine = installation.processes()[installation.process_of("worker.engine") or 0]
+        assert "--max-loras 2 --max-lora-rank 64" in engine  # no more than it needs
         demo.send_signal(signal.SIGINT)
         said = demo.stdout.read()
         assert demo.wait() == 130, said

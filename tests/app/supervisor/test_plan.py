@@ -52,5 +52,5 @@ def test_vllm_takes_the_engines_place(settings: Settings, tmp_path: Path) -> Non
 def test_an_engine_to_start_and_one_that_runs_contradict_each_other(
     settings: Settings, where: dict[str, object], engine: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=rf"http://one:1.* runs already.*--engine {engine}"):
+    with pytest.raises(ConfigurationError, match=rf"runs already is named .http://one:1.*--engine {engine}"):
         check_engine(settings.model_copy(update=where | {"engine": engine}))
