@@ -150,7 +150,8 @@ class EngineClient:
             raise EngineUnavailable(
                 f"The engine cannot read the adapter's files ({name}). It must see the folder of the store, or of its "
                 "cache, under the same path as the service, and be allowed to load adapters; the service's log has "
-                "its words."
+                "its words.",
+                extra={"engine_status": 404},
             ) from error
         except EngineUnavailable as error:  # vLLM calls an adapter that it cannot serve a failure of its own
             if error.extra.get("engine_status") != _INTERNAL_ERROR:
@@ -165,7 +166,8 @@ class EngineClient:
     async def sleep(self, patience: float) -> None:
         """Put the engine to sleep: it gives its accelerator's memory back, and answers nothing until `wake_up`.
 
-        Answers in progress have `patience` seconds to end; then they are broken off.
+        Answers in progress have `patience` seconds to end; then they are broken off, as they are when the caller does
+        not wait for it: a vLLM that is woken while it waits for them falls asleep after that.
 
         Raises:
             ConfigurationError: the engine has no such call.
@@ -175,8 +177,10 @@ class EngineClient:
             try:
                 async with asyncio.timeout(patience):
                     await self._send("POST", "/sleep?level=1&mode=wait", attempts=1)
-            except TimeoutError:
+            except (TimeoutError, asyncio.CancelledError) as error:
                 await self._send("POST", "/sleep?level=1&mode=abort", attempts=1)
+                if isinstance(error, asyncio.CancelledError):
+                    raise
 
     async def wake_up(self) -> None:
         """Let the engine take requests again, with the adapters that it had.

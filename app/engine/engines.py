@@ -17,12 +17,13 @@ from typing import Any, Final, Self, TypeVar
 from app.engine.client import EngineClient, Payload
 from app.engine.replica import Replica
 from app.engine.slots import AdapterFiles, Slots
-from app.errors import EngineBusy, EngineUnavailable
+from app.errors import EngineAsleep, EngineBusy, EngineUnavailable
 from app.settings import Settings
 
 Result = TypeVar("Result")
 
-_INTERNAL_ERROR: Final = 500
+_NOT_TO_BE_REPEATED: Final = (404, 500)
+"""What a replica fails with that lives: it cannot read an adapter, or met a defect. It would again."""
 _LOOK_SECONDS: Final = 0.25
 
 
@@ -30,7 +31,7 @@ class Engines:
     """The replicas behind one front. Use it as a context manager, or call `close`.
 
     Every call raises errors of `app.errors`: `BadEngineRequest`, `UnknownModel`, `EngineBusy` (every replica's queue is
-    full) and `EngineUnavailable` (none answers, after `patience`).
+    full), `EngineUnavailable` (none answers, after `patience`) and, of those, `EngineAsleep` (at once).
 
     Args:
         urls: base URLs of the replicas, without /v1.
@@ -39,6 +40,7 @@ class Engines:
         patience: seconds to wait for a replica that answers, and for an adapter's turn in a slot.
         busy_patience: seconds to wait for room in a full queue.
         concurrency: requests under way at a replica before the next one helps out.
+        may_sleep: whether to look, before a chat goes to a replica, if it sleeps: vLLM would keep it until it wakes.
     """
 
     def __init__(
@@ -50,9 +52,10 @@ class Engines:
         patience: float = 60.0,
         busy_patience: float = 60.0,
         concurrency: int = 64,
+        may_sleep: bool = False,
     ) -> None:
         clients = [EngineClient(url, api_key, attempts=1) for url in urls]
-        self.replicas = [Replica(client, Slots(client, slots, patience)) for client in clients]
+        self.replicas = [Replica(client, Slots(client, slots, patience), may_sleep=may_sleep) for client in clients]
         self._patience = patience
         self._busy_patience = busy_patience
         self._concurrency = concurrency
@@ -69,6 +72,7 @@ class Engines:
             patience=patience,
             busy_patience=patience if busy_patience is None else busy_patience,
             concurrency=settings.engine_concurrency,
+            may_sleep=settings.vllm_sleep,
         )
 
     async def __aenter__(self) -> Self:
@@ -164,13 +168,16 @@ class Engines:
             if replica is not None:
                 try:
                     result = await attempt(replica)
+                except EngineAsleep:
+                    raise
                 except EngineUnavailable as error:
                     failure = error
-                    replica.failed()
-                    if error.extra.get("engine_status") == _INTERNAL_ERROR:  # it would meet the same there again
+                    if error.extra.get("engine_status") in _NOT_TO_BE_REPEATED:
                         broken.append(replica)
                         if len(broken) == len(self.replicas):
                             raise
+                    else:
+                        replica.failed()
                 except EngineBusy as error:
                     failure = error
                     replica.rests_until = time.monotonic() + float(error.headers.get("Retry-After", 1))

@@ -2,10 +2,11 @@
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any, Final
 
 from app.engine.client import EngineClient, Payload
+from app.engine.sleep import SleepWatch
 from app.engine.slots import AdapterFiles, Slots
 from app.errors import UnknownModel
 
@@ -21,9 +22,10 @@ class Replica:
         rests_until: when it may be asked again (`time.monotonic`).
     """
 
-    def __init__(self, client: EngineClient, slots: Slots) -> None:
+    def __init__(self, client: EngineClient, slots: Slots, *, may_sleep: bool = False) -> None:
         self.client = client
         self.slots = slots
+        self._sleep_watch = SleepWatch(client) if may_sleep else None
         self.running = 0
         self.rests_until = 0.0
         self._failures = 0
@@ -41,6 +43,7 @@ class Replica:
     async def chat(self, payload: Payload, adapter: AdapterFiles | None) -> dict[str, Any]:
         """A chat with an adapter, which is loaded if need be, or with the model that the payload names."""
         with self._counted():
+            await self._check_awake()
             if adapter is None:
                 return await self.client.chat(payload)
             named = {**payload, "model": adapter.id}
@@ -61,6 +64,7 @@ class Replica:
     async def stream_chat(self, payload: Payload, adapter: AdapterFiles | None) -> AsyncGenerator[bytes]:
         """As `chat`, as the engine's server-sent events; closing the iterator frees the engine."""
         with self._counted():
+            await self._check_awake()
             if adapter is None:
                 async with contextlib.aclosing(self.client.stream_chat(payload)) as events:
                     async for piece in events:
@@ -81,8 +85,12 @@ class Replica:
                     unknown = error
             raise unknown
 
+    async def _check_awake(self) -> None:
+        if self._sleep_watch:
+            await self._sleep_watch.check()
+
     @contextlib.contextmanager
-    def _counted(self) -> Any:
+    def _counted(self) -> Iterator[None]:
         self.running += 1
         try:
             yield

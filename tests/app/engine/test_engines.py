@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from app.engine.engines import Engines
 from app.engine.slots import AdapterFiles
-from app.errors import BadEngineRequest, EngineUnavailable
+from app.errors import BadEngineRequest, EngineAsleep, EngineUnavailable
 from tests.tiny import EmbeddedEngine, free_port, make_adapter, make_base
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "who?"}], "max_tokens": 5, "temperature": 0}
@@ -147,6 +148,40 @@ def test_requests_wait_for_the_only_replica_to_come_back_and_not_for_ever(base: 
         asyncio.run(run())
     finally:
         server.stop()
+
+
+def test_a_sleeping_engine_is_told_at_once(pair: list[EmbeddedEngine]) -> None:
+    async def run() -> None:
+        async with Engines([server.url for server in pair], may_sleep=True) as engines:
+            for one in engines.replicas:
+                await one.client.sleep(5)
+            try:
+                began = time.monotonic()
+                with pytest.raises(EngineAsleep) as told:
+                    await engines.chat(BASE)
+                with pytest.raises(EngineAsleep):
+                    await anext(engines.stream_chat(BASE))
+                assert time.monotonic() - began < 2
+                assert told.value.headers["Retry-After"]
+            finally:
+                for one in engines.replicas:
+                    await one.client.wake_up()
+            await asyncio.sleep(1.1)
+            assert (await engines.chat(BASE))["choices"]
+
+    asyncio.run(run())
+
+
+def test_an_adapter_that_cannot_be_read_is_told_at_once(pair: list[EmbeddedEngine], base: Path) -> None:
+    async def run() -> None:
+        async with Engines([server.url for server in pair]) as engines:
+            began = time.monotonic()
+            with pytest.raises(EngineUnavailable, match="cannot read the adapter's files"):
+                await engines.chat(CHAT, AdapterFiles("none", base))
+            assert time.monotonic() - began < 5
+            assert all(one.rests_until == 0 for one in engines.replicas)
+
+    asyncio.run(run())
 
 
 def test_the_idler_replica_answers_and_those_of_one_key_meet_at_one(pair: list[EmbeddedEngine]) -> None:
