@@ -29,6 +29,13 @@ NOT_RUN_HERE: Final = {
     ".venv/bin/ingrain up": "is what the commands are run against",
     "INGRAIN_BASE_MODEL=Qwen/Qwen2.5-3B-Instruct .venv/bin/ingrain up": "needs a model hub",
     "INGRAIN_API_KEYS=a-long-secret docker compose up --build --detach": "needs Docker; CI checks the file",
+    "python3 -m venv ~/vllm && ~/vllm/bin/pip install vllm==0.32.0": "needs a GPU; make test-vllm installs the CPU's",
+    "INGRAIN_VLLM_PYTHON=~/vllm/bin/python .venv/bin/ingrain up --engine vllm": "run by app/supervisor/test_vllm.py",
+    "CUDA_VISIBLE_DEVICES=1 .venv/bin/ingrain engine --engine vllm --port 8001": "needs a GPU",
+    "CUDA_VISIBLE_DEVICES=2 .venv/bin/ingrain engine --engine vllm --port 8002": "needs a GPU",
+    "CUDA_VISIBLE_DEVICES=0 INGRAIN_VLLM_URLS=http://127.0.0.1:8001,http://127.0.0.1:8002 .venv/bin/ingrain up": (
+        "needs three GPUs"
+    ),
 }
 
 
