@@ -18,13 +18,15 @@ from app.settings import Settings, get_settings
 from tests.tiny import VLLM_PYTHON
 
 TEMPLATE = "ingrain_template"
+_ON_EITHER_ENGINE = {"_engine", "servers"}
+"""Fixtures of the engine that `tests.engine.dialects.DIALECT` names."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where vLLM is, mark what runs on either engine as `vllm` too; elsewhere skip what needs vLLM."""
     for item in items:
-        if VLLM_PYTHON and "_engine" in getattr(item, "fixturenames", ()):
+        if VLLM_PYTHON and _ON_EITHER_ENGINE & {*getattr(item, "fixturenames", ())}:
             item.add_marker("vllm")
         elif not VLLM_PYTHON and item.get_closest_marker("vllm"):
             item.add_marker(pytest.mark.skip(reason="needs vLLM: make test-vllm"))

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import pytest
 from app.engine.engines import Engines
 from app.engine.slots import AdapterFiles
 from app.errors import BadEngineRequest, EngineAsleep, EngineUnavailable
-from tests.tiny import EmbeddedEngine, free_port, make_adapter, make_base
+from tests.engine.dialects import DIALECT
+from tests.tiny import EngineServer, free_port, make_adapter, make_base
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "who?"}], "max_tokens": 5, "temperature": 0}
 BASE: dict[str, Any] = {**CHAT, "model": "tiny"}
-ARGUMENTS = ("--max-model-len", "256", "--max-loras", "16")
+ARGUMENTS = ("--max-model-len", "256", "--max-loras", "16", "--max-lora-rank", "8")
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +33,8 @@ def red(base: Path) -> AdapterFiles:
 
 
 @pytest.fixture(scope="module")
-def servers(base: Path) -> Iterator[list[EmbeddedEngine]]:
-    both = [EmbeddedEngine(base, ARGUMENTS) for _ in range(2)]
+def servers(base: Path) -> Iterator[list[EngineServer]]:
+    both: list[EngineServer] = [DIALECT.server(base, ARGUMENTS) for _ in range(2)]
     yield both
     for server in both:
         if _runs(server):
@@ -40,18 +42,18 @@ def servers(base: Path) -> Iterator[list[EmbeddedEngine]]:
 
 
 @pytest.fixture
-def pair(servers: list[EmbeddedEngine]) -> list[EmbeddedEngine]:
+def pair(servers: list[EngineServer]) -> list[EngineServer]:
     """Two replicas that run, without adapters."""
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda server: server.start(), [server for server in servers if not _runs(server)]))
     for server in servers:
-        if not _runs(server):
-            server.start()
         for model in httpx.get(f"{server.url}/v1/models").json()["data"]:
             if model["parent"]:
                 httpx.post(f"{server.url}/v1/unload_lora_adapter", json={"lora_name": model["id"]}).raise_for_status()
     return servers
 
 
-def _runs(server: EmbeddedEngine) -> bool:
+def _runs(server: EngineServer) -> bool:
     return server.process is not None and server.process.poll() is None
 
 
@@ -61,7 +63,7 @@ def _home(engines: Engines, files: AdapterFiles) -> int:
     return home
 
 
-def test_an_adapter_is_loaded_at_its_home_alone_and_homes_differ(pair: list[EmbeddedEngine], red: AdapterFiles) -> None:
+def test_an_adapter_is_loaded_at_its_home_alone_and_homes_differ(pair: list[EngineServer], red: AdapterFiles) -> None:
     async def run() -> None:
         async with Engines([server.url for server in pair]) as engines:
             adapters = [AdapterFiles(f"red{number}", red.folder) for number in range(16)]
@@ -76,7 +78,7 @@ def test_an_adapter_is_loaded_at_its_home_alone_and_homes_differ(pair: list[Embe
     asyncio.run(run())
 
 
-def test_a_saturated_home_sends_on_to_the_next(pair: list[EmbeddedEngine], red: AdapterFiles) -> None:
+def test_a_saturated_home_sends_on_to_the_next(pair: list[EngineServer], red: AdapterFiles) -> None:
     async def run() -> None:
         async with Engines([server.url for server in pair], concurrency=2) as engines:
             await asyncio.gather(*(engines.chat(CHAT, red) for _ in range(3)))
@@ -88,7 +90,7 @@ def test_a_saturated_home_sends_on_to_the_next(pair: list[EmbeddedEngine], red: 
     asyncio.run(run())
 
 
-def test_the_death_of_a_replica_fails_no_request(pair: list[EmbeddedEngine], red: AdapterFiles) -> None:
+def test_the_death_of_a_replica_fails_no_request(pair: list[EngineServer], red: AdapterFiles) -> None:
     """Requests go on while one of two is killed, those that it was answering included: they are asked again."""
 
     async def run() -> None:
@@ -114,7 +116,7 @@ def test_the_death_of_a_replica_fails_no_request(pair: list[EmbeddedEngine], red
     asyncio.run(run())
 
 
-def test_a_stream_that_broke_off_is_not_begun_again(pair: list[EmbeddedEngine], red: AdapterFiles) -> None:
+def test_a_stream_that_broke_off_is_not_begun_again(pair: list[EngineServer], red: AdapterFiles) -> None:
     async def run() -> None:
         async with Engines([server.url for server in pair]) as engines:
             stream = engines.stream_chat({**CHAT, "max_tokens": 230, "ignore_eos": True}, red)
@@ -129,7 +131,7 @@ def test_a_stream_that_broke_off_is_not_begun_again(pair: list[EmbeddedEngine], 
 
 
 def test_requests_wait_for_the_only_replica_to_come_back_and_not_for_ever(base: Path, red: AdapterFiles) -> None:
-    server = EmbeddedEngine(base, ARGUMENTS)
+    server = DIALECT.server(base, ARGUMENTS)
 
     async def run() -> None:
         async with Engines([server.url], patience=0.3) as hasty:
@@ -137,7 +139,7 @@ def test_requests_wait_for_the_only_replica_to_come_back_and_not_for_ever(base: 
                 await hasty.chat(BASE)
             with pytest.raises(EngineUnavailable, match="does not answer"):
                 await hasty.health()
-        async with Engines([server.url]) as engines:
+        async with Engines([server.url], patience=240) as engines:
             asked = [asyncio.create_task(engines.chat(BASE)), asyncio.create_task(engines.chat(CHAT, red))]
             await asyncio.to_thread(server.start)
             assert [answer["model"] for answer in await asyncio.gather(*asked)] == ["tiny", "red"]
@@ -150,7 +152,7 @@ def test_requests_wait_for_the_only_replica_to_come_back_and_not_for_ever(base: 
         server.stop()
 
 
-def test_a_sleeping_engine_is_told_at_once(pair: list[EmbeddedEngine]) -> None:
+def test_a_sleeping_engine_is_told_at_once(pair: list[EngineServer]) -> None:
     async def run() -> None:
         async with Engines([server.url for server in pair], may_sleep=True) as engines:
             for one in engines.replicas:
@@ -172,7 +174,7 @@ def test_a_sleeping_engine_is_told_at_once(pair: list[EmbeddedEngine]) -> None:
     asyncio.run(run())
 
 
-def test_an_adapter_that_cannot_be_read_is_told_at_once(pair: list[EmbeddedEngine], base: Path) -> None:
+def test_an_adapter_that_cannot_be_read_is_told_at_once(pair: list[EngineServer], base: Path) -> None:
     async def run() -> None:
         async with Engines([server.url for server in pair]) as engines:
             began = time.monotonic()
@@ -184,7 +186,7 @@ def test_an_adapter_that_cannot_be_read_is_told_at_once(pair: list[EmbeddedEngin
     asyncio.run(run())
 
 
-def test_the_idler_replica_answers_and_those_of_one_key_meet_at_one(pair: list[EmbeddedEngine]) -> None:
+def test_the_idler_replica_answers_and_those_of_one_key_meet_at_one(pair: list[EngineServer]) -> None:
     async def run() -> None:
         async with Engines([pair[0].url, pair[1].url, f"http://127.0.0.1:{free_port()}"]) as engines:
             long = {**BASE, "max_tokens": 100, "ignore_eos": True}
