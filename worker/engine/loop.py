@@ -5,7 +5,6 @@ so a long prompt never holds up the others for longer than its piece. Requests t
 with one that is just being computed wait for it, and then take its blocks from the prefix cache.
 """
 
-import contextlib
 import logging
 import threading
 import time
@@ -20,9 +19,10 @@ import torch
 from worker.engine.adapters import Adapters
 from worker.engine.batch import Batch
 from worker.engine.errors import EngineError, asleep, overloaded, unavailable
+from worker.engine.outbox import Outbox
 from worker.engine.runner import Chunk, Runner
 from worker.engine.sampling import sample, token_logprobs
-from worker.engine.sequences import Adapter, Output, Request, Sequence
+from worker.engine.sequences import Adapter, Request, Sequence
 from worker.engine.sleep import Sleep
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class EngineLoop(threading.Thread):
         self._sleep = Sleep()
         self._deadline: float | None = None
         self._held = 0
-        self._events: list[tuple[Request, Output | Exception | None]] = []
+        self._outbox = Outbox()
 
     # What other threads call
 
@@ -173,7 +173,7 @@ class EngineLoop(threading.Thread):
         self._give_up(error)
         with self._awake:
             self._sleep.give_up(error)
-        self._send()
+        self._outbox.send()
 
     def _serve(self) -> None:
         """Step for as long as there is something to do; wait otherwise."""
@@ -194,7 +194,7 @@ class EngineLoop(threading.Thread):
             except Exception as error:
                 log.exception("a step failed; its requests are given up")
                 self._give_up(RuntimeError(f"The engine failed in the middle of the request: {error}"))
-            self._send()
+            self._outbox.send()
 
     def _turn(self) -> None:
         """Fall asleep or wake up, if that is asked for; no answer is in the making while the engine falls asleep."""
@@ -349,17 +349,10 @@ class EngineLoop(threading.Thread):
         for slot, sequence, token in zip(slots, sequences, tokens, strict=True):
             output = sequence.take(token, self._end_tokens)
             if output:
-                self._report(sequence.request, output)
+                self._outbox.put(sequence.request, output)
                 ended += [slot] if output.finish_reason else []
         for slot in sorted(ended, reverse=True):
             self._batch.free(slot)
-
-    def _report(self, request: Request, output: Output) -> None:
-        self._events.append((request, output))
-        if output.finish_reason:
-            request.unfinished -= 1
-            if request.unfinished == 0:
-                self._events.append((request, None))
 
     def _give_up(self, error: Exception) -> None:
         with self._awake:
@@ -372,26 +365,12 @@ class EngineLoop(threading.Thread):
                 future.set_exception(error)
         requests |= {id(sequence.request): sequence.request for sequence in self._running}
         self._running.clear()
-        self._events += [(request, error) for request in requests.values()]
-
-    def _send(self) -> None:
-        """Hand this step's outputs to the requests' event loops, with one wake-up each."""
-        by_loop: dict[Any, list[tuple[Request, Output | Exception | None]]] = {}
-        for request, output in self._events:
-            by_loop.setdefault(request.loop, []).append((request, output))
-        self._events = []
-        for loop, events in by_loop.items():
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(_deliver, events)
+        for request in requests.values():
+            self._outbox.give_up(request, error)
 
 
 def _stopping() -> EngineError:
     return unavailable("The engine is stopping.")
-
-
-def _deliver(events: list[tuple[Request, Output | Exception | None]]) -> None:
-    for request, output in events:
-        request.outputs.put_nowait(output)
 
 
 def _fulfil(function: Callable[[], Any], future: "Future[Any]") -> None:

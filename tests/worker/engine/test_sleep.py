@@ -29,9 +29,9 @@ def test_the_last_one_to_ask_is_heard_and_the_others_are_told() -> None:
 def test_one_that_wants_to_break_off_hastens_those_that_wait() -> None:
     sleep = Sleep()
     waiting = sleep.want(asleep=True)
-    assert not sleep.aborts
+    before = sleep.aborts
     sleep.want(asleep=True, abort=True)
-    assert sleep.aborts
+    assert (before, sleep.aborts) == (False, True)
     sleep.turned(asleep=True)
     assert waiting.done()
 
