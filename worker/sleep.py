@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.database import unit_of_work
@@ -74,8 +75,8 @@ class EngineSleep:
             return
         try:
             asyncio.run(self._wake_unless_training())
-        except IngrainError as error:
-            _LOG.warning("The engine sleeps and could not be woken, which is tried again: %s", error.detail)
+        except (IngrainError, SQLAlchemyError) as error:
+            _LOG.warning("The engine may sleep for nobody and could not be woken, which is tried again: %s", error)
 
     def _wait(self, ready: Callable[[], bool], keeper: Keeper, check: Check, why: str) -> None:
         told = False

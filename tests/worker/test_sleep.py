@@ -230,6 +230,17 @@ def test_a_job_that_trains_waits_until_none_generates(engine: EmbeddedEngine, da
     end(other)
 
 
+def test_a_job_that_waits_for_its_turn_can_be_cancelled(engine: EmbeddedEngine, sqlite_database: str) -> None:
+    other = elsewhere("answer")
+    waiting = add_job()
+    with in_thread(lambda: run(waiting)):
+        wait_until(lambda: get_job(waiting).stage == "distil", "distil is next")
+        with unit_of_work() as session:
+            queries.request_cancel(session, waiting)
+        wait_for_status(waiting, JobStatus.CANCELLED, seconds=5)
+    end(other)
+
+
 def test_many_workers_with_one_engine_all_end(engine: EmbeddedEngine, database: str) -> None:
     """Whoever waits, waits for one that goes on."""
     jobs = [add_job() for _ in range(4)]

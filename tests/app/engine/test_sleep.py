@@ -84,6 +84,26 @@ def test_answers_that_do_not_end_in_time_are_broken_off(engine: Engine) -> None:
     asyncio.run(ask())
 
 
+@on_embedded("vLLM ends a broken-off answer in good order, with the finish_reason abort")
+def test_who_does_not_wait_for_answers_to_end_leaves_an_engine_that_sleeps(engine: Engine) -> None:
+    async def ask() -> None:
+        async with EngineClient(engine.url) as client:
+            long = asyncio.ensure_future(client.chat({**CHAT, "max_tokens": 230, "ignore_eos": True, "n": 8}))
+            await asyncio.sleep(0.2)
+            falling = asyncio.ensure_future(client.sleep(60))
+            await asyncio.sleep(0.05)
+            assert not long.done()
+            falling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await falling
+            assert await client.is_sleeping()
+            with pytest.raises(EngineAsleep):
+                await long
+            await client.wake_up()
+
+    asyncio.run(ask())
+
+
 def test_an_engine_that_cannot_sleep_says_how_it_could_and_counts_as_awake(api_on_sqlite: httpx.Client) -> None:
     async def ask() -> None:
         async with EngineClient(str(api_on_sqlite.base_url)) as client:
