@@ -15,7 +15,7 @@ class Effort(StrEnum):
 
 
 class JobSettings(BaseModel):
-    """What a user may set. `None` means: derive it from `effort` (and, for passages, from the base model's size)."""
+    """What a user may set. `None`: derived from `effort`, and for passages and learning rate from the base model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,7 +26,7 @@ class JobSettings(BaseModel):
     answers_per_question: int | None = Field(None, ge=1, le=16, description="Greedy first, then sampled answers.")
     sampling_temperature: float | None = Field(None, ge=0, le=2, description="Of questions and sampled answers.")
     rank: int | None = Field(None, ge=1, le=512, description="Rank of the adapter.")
-    learning_rate: float | None = Field(None, gt=0, le=0.1, description="Peak learning rate.")
+    learning_rate: float | None = Field(None, gt=0, le=0.1, description="Peak learning rate; by the base model.")
     epochs: int | None = Field(None, ge=1, le=100, description="Passes over the pairs.")
     batch_size: int | None = Field(None, ge=1, le=512, description="Sequences a step.")
     kl_temperature: float | None = Field(None, ge=0.1, le=10, description="Temperature of the divergence.")
@@ -39,7 +39,6 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "answers_per_question": 1,
         "sampling_temperature": 0.8,
         "rank": 32,
-        "learning_rate": 1e-3,
         "epochs": 3,
         "batch_size": 8,
         "kl_temperature": 1.0,
@@ -50,7 +49,6 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "answers_per_question": 2,
         "sampling_temperature": 0.8,
         "rank": 32,
-        "learning_rate": 1e-3,
         "epochs": 5,
         "batch_size": 8,
         "kl_temperature": 1.0,
@@ -61,7 +59,6 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "answers_per_question": 4,
         "sampling_temperature": 0.8,
         "rank": 64,
-        "learning_rate": 7e-4,
         "epochs": 6,
         "batch_size": 8,
         "kl_temperature": 1.0,
@@ -71,7 +68,10 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
 
 
 class ResolvedSettings(BaseModel):
-    """A job's settings with every value filled in; `passage_words` stays None until the base model is known."""
+    """A job's settings with every value filled in.
+
+    `passage_words` and `learning_rate` stay None until the base model is known.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -82,7 +82,7 @@ class ResolvedSettings(BaseModel):
     answers_per_question: int
     sampling_temperature: float
     rank: int
-    learning_rate: float
+    learning_rate: float | None
     epochs: int
     batch_size: int
     kl_temperature: float
@@ -92,4 +92,6 @@ class ResolvedSettings(BaseModel):
 def resolve(settings: JobSettings) -> ResolvedSettings:
     """Fill in from the dial what the user did not set."""
     chosen = {name: value for name, value in settings.model_dump().items() if value is not None}
-    return ResolvedSettings.model_validate({"passage_words": None, **DERIVED[settings.effort], **chosen})
+    return ResolvedSettings.model_validate(
+        {"passage_words": None, "learning_rate": None, **DERIVED[settings.effort], **chosen}
+    )

@@ -11,7 +11,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app.errors import StageError
-from app.jobs.settings import JobSettings, resolve
+from app.jobs.settings import Effort, JobSettings, resolve
 from tests.tiny import NAME, make_base
 from worker.distillation import training
 from worker.stages import EngineAddress, StageInputs, distil, examine
@@ -126,6 +126,18 @@ def test_a_rate_that_breaks_the_training_is_told(inputs: StageInputs) -> None:
     wild = replace(inputs, settings=inputs.settings.model_copy(update={"learning_rate": 1e30}))
     with pytest.raises(StageError, match="Lower learning_rate"):
         distil.run(wild, inputs.artefacts / "distil", lambda *_: None)
+
+
+def test_the_learning_rate_falls_with_the_root_of_the_models_size(
+    inputs: StageInputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_size = replace(inputs, settings=resolve(JobSettings(effort=Effort.THOROUGH)))
+    told: list[float] = []
+    for times in (0.5, 1, 4, 100):
+        monkeypatch.setattr(distil, "parameters_of", lambda _, times=times: distil.SMALL_MODEL * times)
+        told.append(distil._peak_rate(by_size))
+        assert distil._peak_rate(inputs) == 5e-3  # what the user sets is taken as it is
+    assert told == pytest.approx([7e-4, 7e-4, 3.5e-4, 7e-5])
 
 
 def test_the_report_compares_base_teacher_and_adapter(inputs: StageInputs) -> None:
