@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import get_settings
+
+_READS_ONLY: Final = {"reads_only": True, "postgresql_readonly": True}
 
 
 def make_engine(url: str) -> Engine:
@@ -36,8 +38,11 @@ def make_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        # IMMEDIATE takes the write lock at once, so that a read followed by a write cannot fail half-way.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # IMMEDIATE takes the write lock at once, so that a read followed by a write cannot fail half-way. Who only
+        # reads takes no lock: WAL gives it the state of its first read, whoever writes meanwhile.
+        reads_only = connection.get_execution_options().get("reads_only", False)
+        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reads_only else 'OFF'}")
+        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -48,7 +53,13 @@ def _sessions(url: str) -> sessionmaker[Session]:
 
 
 @contextmanager
-def unit_of_work(url: str | None = None) -> Iterator[Session]:
-    """A session that commits at the end of the block, or rolls back when the block raises."""
+def unit_of_work(url: str | None = None, *, reads_only: bool = False) -> Iterator[Session]:
+    """A session that commits at the end of the block, or rolls back when the block raises.
+
+    With `reads_only` the database refuses to write, and the session neither waits for those that do nor keeps them
+    waiting.
+    """
     with _sessions(url or get_settings().resolved_database_url).begin() as session:
+        if reads_only:
+            session.connection(execution_options=_READS_ONLY)
         yield session

@@ -1,9 +1,9 @@
 """What endpoints are handed: the parts of the application, and one unit of work."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final, Protocol
 
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
@@ -12,8 +12,14 @@ from app.engine.engines import Engines
 from app.settings import Settings
 from app.store import Store
 
-UnitOfWork = Callable[[], AbstractContextManager[Session]]
-"""Opens a session that commits when its block ends."""
+_READING: Final = {"GET", "HEAD"}
+
+
+class UnitOfWork(Protocol):
+    """Opens sessions."""
+
+    def __call__(self, *, reads_only: bool = False) -> AbstractContextManager[Session]:
+        """One that commits when its block ends; with `reads_only` it cannot write, and waits for nobody who does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +38,9 @@ def get_services(request: Request) -> Services:
     return services
 
 
-def get_session(services: Annotated[Services, Depends(get_services)]) -> Iterator[Session]:
-    """The request's unit of work. It has committed before the answer is sent (see `Database`)."""
-    with services.unit_of_work() as session:
+def get_session(request: Request, services: Annotated[Services, Depends(get_services)]) -> Iterator[Session]:
+    """The request's unit of work. It has committed before the answer is sent (see `Database`); a GET only reads."""
+    with services.unit_of_work(reads_only=request.method in _READING) as session:
         yield session
 
 

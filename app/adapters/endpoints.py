@@ -88,7 +88,7 @@ def get_adapter_report(adapter_id: str, session: Database) -> dict[str, Any]:
 )
 def list_adapter_pairs(adapter_id: str, parts: Parts, limit: Limit = 20, cursor: Cursor = None) -> Page[PairView]:
     """The questions, the teacher's answers, and the passages that they come from. There before the adapter is ready."""
-    with parts.unit_of_work() as session:
+    with parts.unit_of_work(reads_only=True) as session:
         adapter = service.get(session, adapter_id)
         if "answer" not in adapter.job.finished_stages:
             raise service.not_ready(adapter, adapter_id)
@@ -112,7 +112,7 @@ def list_adapter_pairs(adapter_id: str, parts: Parts, limit: Limit = 20, cursor:
 )
 def download_adapter(adapter_id: str, parts: Parts) -> StreamingResponse:
     """Its files in PEFT's own layout, `adapter_config.json` and `adapter_model.safetensors`, as a ZIP archive."""
-    with parts.unit_of_work() as session:
+    with parts.unit_of_work(reads_only=True) as session:
         adapter = service.get(session, adapter_id)
         if adapter.status != AdapterStatus.READY:
             raise service.not_ready(adapter, adapter_id)

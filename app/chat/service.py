@@ -42,7 +42,7 @@ async def find_target(services: Services, name: str) -> Target:
     """What `name` means."""
 
     def look_up() -> Target:
-        with services.unit_of_work() as session:
+        with services.unit_of_work(reads_only=True) as session:
             return resolve(session, services.settings, name)
 
     return await run_in_threadpool(look_up)

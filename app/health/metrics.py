@@ -48,7 +48,7 @@ class _Jobs(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """One reading."""
-        with self._unit_of_work() as session:
+        with self._unit_of_work(reads_only=True) as session:
             counts = count_by_status(session)
             outbox = queries.outbox_length(session)
             wait = queries.longest_wait_seconds(session)

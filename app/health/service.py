@@ -45,7 +45,7 @@ async def _attempt(name: str, check: Check) -> str:
 
 
 def _database(services: Services) -> None:
-    with services.unit_of_work() as session:
+    with services.unit_of_work(reads_only=True) as session:
         queries.touch(session)
 
 

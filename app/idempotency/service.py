@@ -64,7 +64,7 @@ def replay(unit_of_work: UnitOfWork, claim: Claim) -> Answer | None:
     """
     if claim.key is None:
         return None
-    with unit_of_work() as session:
+    with unit_of_work(reads_only=True) as session:
         kept = queries.find(session, claim.key, claim.path)
     if kept is None or kept.created_at < now() - KEPT:
         return None

@@ -74,7 +74,7 @@ async def get_job_events(
     start = last_event_id if last_event_id is not None else number_cursor(cursor) or after
 
     def read_page() -> Page[JobEventView]:
-        with parts.unit_of_work() as session:
+        with parts.unit_of_work(reads_only=True) as session:
             rows, following = service.events_page(session, job_id, start, limit)
             return Page(data=[JobEventView.of(row) for row in rows], next_cursor=following)
 

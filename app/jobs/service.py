@@ -83,7 +83,7 @@ async def follow(unit_of_work: UnitOfWork, job_id: str, after: int) -> AsyncIter
     """The job's events after number `after` as they happen; ends with the job."""
 
     def news(number: int) -> tuple[list[JobEventView], bool]:
-        with unit_of_work() as session:
+        with unit_of_work(reads_only=True) as session:
             ended = queries.get(session, job_id).status in queries.ENDED
             return [JobEventView.of(event) for event in queries.events_after(session, job_id, number)], ended
 
