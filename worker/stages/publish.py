@@ -24,6 +24,7 @@ from app.settings import get_settings
 from worker.stages import Progress, StageInputs
 
 CANARY_TOLERANCE: Final = 0.15
+_LIKELIEST: Final = 20  # vLLM tells no more unless it is started to
 _FILES: Final = ("adapter_config.json", "adapter_model.safetensors")
 _LOG = logging.getLogger(__name__)
 
@@ -161,15 +162,28 @@ async def _unload(engines: Engines, adapter_id: str) -> None:
 async def score(engine: EngineClient, model: str, messages: list[dict[str, str]], answer: list[int]) -> list[float]:
     """Log-probabilities that `model` gives to the tokens of an answer, asked as a client asks, in nats.
 
-    They come as the prompt's log-probabilities of the rendered chat with the answer behind it, which vLLM and the
-    embedded engine both tell for at least one generated token.
+    Each token is asked for by itself, as the next one after the rendered chat and the answer before it. One that is not
+    among the likeliest gets the figure of the least likely of those, so it is unlikelier still. (The log-probabilities
+    of a prompt would tell all at once, but vLLM 0.32's build for CPUs dies of them while others generate.)
     """
     rendered = await engine.tokenize({"model": model, "messages": messages, "add_generation_prompt": True})
-    prompt = [*rendered["tokens"], *answer]
-    asked = {"model": model, "prompt": prompt, "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
-    body = await engine.complete(asked)
-    rows = body["choices"][0]["prompt_logprobs"][-len(answer) :]
-    return [float(row[str(token)]["logprob"]) for row, token in zip(rows, answer, strict=True)]
+
+    async def at(place: int) -> float:
+        body = await engine.complete(
+            {
+                "model": model,
+                "prompt": [*rendered["tokens"], *answer[:place]],
+                "max_tokens": 1,
+                "temperature": 0,
+                "logprobs": _LIKELIEST,
+                "return_tokens_as_token_ids": True,
+            }
+        )
+        likeliest: dict[str, float] = body["choices"][0]["logprobs"]["top_logprobs"][0]
+        return likeliest.get(f"token_id:{answer[place]}", min(likeliest.values()))
+
+    last = await at(len(answer) - 1)  # alone: the others find its prompt in the prefix cache
+    return [*await asyncio.gather(*(at(place) for place in range(len(answer) - 1))), last]
 
 
 def _write(inputs: StageInputs, source: Path, out: Path) -> dict[str, Any]:

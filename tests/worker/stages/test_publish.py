@@ -4,16 +4,17 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.errors import StageError
+from app.errors import EngineUnavailable, StageError
 from app.jobs.settings import JobSettings, resolve
 from tests.engine.conftest import MAX_RANK, Engine, _engine, engine, folders
-from tests.engine.reference import logprobs, tokenizer_of
-from tests.tiny import NAME
+from tests.engine.reference import greedy, logprobs, tokenizer_of
+from tests.tiny import NAME, free_port
 from worker.stages import EngineAddress, StageInputs, publish
 
 __all__ = ["_engine", "engine", "folders"]
@@ -28,7 +29,7 @@ def inputs(engine: Engine, tmp_path: Path) -> StageInputs:
     tokenizer = tokenizer_of(engine.base)
     rendered = tokenizer.apply_chat_template(MESSAGES, tokenize=False, add_generation_prompt=True)
     prompt = tokenizer.encode(rendered, add_special_tokens=False)
-    answer = tokenizer.encode("an engineer built it")
+    answer = greedy(engine.base, prompt, 8, engine.red)
     told = logprobs(engine.base, prompt + answer, engine.red)[len(prompt) - 1 :]
     canary = {"messages": MESSAGES, "answer_token_ids": answer, "logprobs": told}
     (distil / "training.json").write_text(json.dumps({"loss": [], "canary": canary}))
@@ -75,6 +76,18 @@ def test_the_adapter_that_was_trained_is_served_and_written(
 def test_it_can_be_done_again_after_a_kill(home: Path, inputs: StageInputs, tmp_path: Path) -> None:
     first = _run(inputs, tmp_path / "first")
     assert _run(inputs, tmp_path / "second")["sha256"] == first["sha256"]
+
+
+def test_a_replica_that_is_away_is_left_out_and_named(home: Path, inputs: StageInputs, tmp_path: Path) -> None:
+    away = f"http://127.0.0.1:{free_port()}"
+    two = replace(inputs, engine=EngineAddress((*inputs.engine.urls, away), patience=0.5))
+    out = tmp_path / "out"
+    out.mkdir()
+    summary = publish.run(two, out, lambda *_: None)
+    assert (summary["replicas"], summary["replicas_untried"]) == (1, [away])
+    alone = replace(inputs, engine=EngineAddress((away,), patience=0.5))
+    with pytest.raises(EngineUnavailable, match="does not answer"):
+        publish.run(alone, tmp_path / "none", lambda *_: None)
 
 
 def test_other_weights_fail_with_both_figures_and_leave_the_engine(
