@@ -88,14 +88,7 @@ def check_vllm(settings: Settings) -> None:
     """
     python = _python(settings)
     try:
-        done = subprocess.run(
-            [str(python), "-c", _CHECK],
-            env=os.environ | {"PYTHONSAFEPATH": "1"},
-            cwd=python.parent,  # an interpreter older than PYTHONSAFEPATH looks into the current folder
-            capture_output=True,
-            timeout=_CHECK_SECONDS,
-            check=False,
-        )
+        done = _run(settings, _CHECK)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConfigurationError(
             f"{python} (INGRAIN_VLLM_PYTHON) cannot be run: {getattr(error, 'strerror', None) or 'it does not end'}. "
@@ -110,17 +103,25 @@ def check_vllm(settings: Settings) -> None:
 
 
 def _is_for_cpus(settings: Settings) -> bool:
-    """Whether the interpreter's vLLM is built for CPUs."""
-    done = subprocess.run(
-        [str(_python(settings)), "-c", _FIND_BUILD],
+    """Whether the interpreter's vLLM is built for CPUs; not, where there is none: `check_vllm` tells that."""
+    try:
+        return _run(settings, _FIND_BUILD).stdout.strip() == "cpu"
+    except OSError:
+        return False
+
+
+def _run(settings: Settings, script: str) -> subprocess.CompletedProcess[str]:
+    """What a script tells in the interpreter that is to run vLLM."""
+    python = _python(settings)
+    return subprocess.run(
+        [str(python), "-c", script],
         env=os.environ | {"PYTHONSAFEPATH": "1"},
-        cwd=_python(settings).parent,
+        cwd=python.parent,  # an interpreter older than PYTHONSAFEPATH looks into the current folder
         capture_output=True,
         text=True,
         timeout=_CHECK_SECONDS,
         check=False,
     )
-    return done.stdout.strip() == "cpu"
 
 
 def _python(settings: Settings) -> Path:
