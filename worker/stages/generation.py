@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.engine.engines import Engines
+from app.errors import EngineUnavailable
 from worker.pairs.writer import Completion, Sampling
 from worker.stages import StageInputs
 from worker.stages.journal import Journal
@@ -106,6 +107,9 @@ class EngineWriter:
         async with self._turns.turn(group):
             with self._busy():
                 answer = await send(payload, key=group)
+        broken = {choice["finish_reason"] for choice in answer["choices"]} - {"stop", "length"}
+        if broken:  # vLLM ends what it has to drop, before it sleeps for example, as if in good order
+            raise EngineUnavailable(f"The engine broke off an answer ({', '.join(map(str, broken))}).")
         self._count(answer["usage"])
         completions = [Completion(text(choice), choice["finish_reason"]) for choice in answer["choices"]]
         self._journal.keep(payload, completions)
