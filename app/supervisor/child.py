@@ -4,6 +4,7 @@ On Linux the kernel sees to it, and this process becomes the command. Elsewhere,
 starts must not outlive the parent either, this process stays, and ends them when the parent that it watches is gone.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -17,6 +18,7 @@ from app.interpreter import module_command
 _FAMILY = "--family"
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.2
+_GRACE_SECONDS = 5.0
 
 
 def bound_to_this_process(command: Sequence[str], *, with_family: bool = False) -> list[str]:
@@ -53,13 +55,18 @@ def _die_with_parent(parent: int) -> None:
 def watch(parent: int, command: Sequence[str], *, with_family: bool = False) -> int:
     """Run `command` until it ends or `parent` does, pass SIGTERM on to it, and return its exit status.
 
-    With `with_family`, the parent's end is the end of this whole process group, this process with it.
+    With `with_family`, the parent's end is the end of this whole process group, this process with it. The command is
+    asked first: vLLM's shared memory would outlive all its processes.
     """
     process = subprocess.Popen(command)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     while process.poll() is None:
         if os.getppid() != parent:
             if with_family:
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_GRACE_SECONDS)
+                time.sleep(_POLL_SECONDS)  # for those that tidy up after it
                 os.killpg(os.getpid(), signal.SIGKILL)
             process.kill()
         time.sleep(_POLL_SECONDS)

@@ -1,6 +1,7 @@
 """vLLM as the engine that `ingrain up` starts: its command line, and a real one where vLLM is installed."""
 
 import os
+import re
 import signal
 import sys
 import venv
@@ -129,6 +130,12 @@ def installation() -> Iterator[Installation]:
         yield found
 
 
+def shared_memory_of(installation: Installation) -> set[Path]:
+    """The files of shared memory that its processes hold. It is memory that stays when they are gone."""
+    maps = "".join(Path(f"/proc/{number}/maps").read_text() for number in installation.processes())
+    return {Path(name) for name in re.findall(r"/dev/shm/psm_\w+", maps)}
+
+
 @pytest.mark.vllm
 @pytest.mark.skipif(not VLLM_PYTHON, reason="needs vLLM: INGRAIN_TEST_VLLM_PYTHON names an interpreter that has it")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -141,9 +148,12 @@ def test_up_answers_and_ends_with_everything_that_vllm_started(
         assert answer.status_code == 200, answer.text
         assert answer.json()["usage"]["completion_tokens"] <= 4
         assert installation.process_of("EngineCore")
+        shared = shared_memory_of(installation)
+        assert shared
         if number == signal.SIGTERM:
             assert up.end() == 0
         else:
             up.process.kill()
             up.process.wait()
-        wait_until(lambda: not installation.processes(), f"nothing is left: {installation.processes()}", 10)
+        wait_until(lambda: not installation.processes(), "nothing is left running", 15)
+        assert not [file for file in shared if file.exists()]
