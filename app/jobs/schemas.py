@@ -28,7 +28,11 @@ class JobView(BaseModel):
     total: int = Field(description="Units of the stage; 0 while unknown.")
     eta_seconds: float | None = Field(description="Seconds until the job is done; null where that cannot be said.")
     timings: dict[str, float] = Field(description="Seconds by finished stage.")
-    summaries: dict[str, dict[str, Any]] = Field(description="What each finished stage tells of its work.")
+    summaries: dict[str, dict[str, Any]] = Field(
+        description="What each finished stage tells of its work. For ask and answer it has, as `engine`, what the last "
+        "run of the stage asked: requests, those taken from the journal of a former run instead, prompt tokens and how "
+        "many of them were in the prefix cache, completion tokens, and the seconds in which a request was under way."
+    )
     attempts: int = Field(description="How often it was started.")
     cancel_requested: bool
     error: dict[str, Any] | None = Field(

@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 
 from app.errors import EngineUnavailable, StageError
-from tests.tiny import free_port
+from app.models import JobStatus
+from app.settings import get_settings
+from tests.jobs import add_job, get_job
+from tests.tiny import free_port, make_base
+from tests.worker.conftest import small
 from tests.worker.stages.conftest import MakeInputs
+from worker.runner import Runner
 from worker.stages import EngineAddress, StageInputs, ask, read
 
 TEXT = "The Hollin Museum was founded by Ada Pell in 1962. A ticket costs 8 florins."
@@ -57,3 +62,22 @@ def test_an_engine_that_is_away_is_an_error_of_its_own(make_inputs: MakeInputs, 
     away = replace(inputs, engine=EngineAddress((f"http://127.0.0.1:{free_port()}",), patience=0.5))
     with pytest.raises(EngineUnavailable):
         ask.run(away, folder("ask"), lambda *_: None)
+
+
+def test_a_job_whose_engine_stays_away_fails_in_the_end_and_names_it(
+    small_home: Path, sqlite_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("INGRAIN_BASE_MODEL", str(make_base(small_home / "base")))
+    monkeypatch.setenv("INGRAIN_ENGINE_URL", url)
+    monkeypatch.setenv("INGRAIN_MAX_ATTEMPTS", "2")
+    get_settings.cache_clear()
+    stages = {**small(), "read": "worker.stages.read", "ask": "worker.stages.ask"}
+    job_id = add_job(text=TEXT)
+    for status in (JobStatus.QUEUED, JobStatus.FAILED):
+        Runner(get_settings(), stages, retry_pause_seconds=0.01).run(job_id)
+        assert get_job(job_id).status == status
+    error = get_job(job_id).error
+    assert error is not None
+    assert (error["type"], error["stage"]) == ("too-many-attempts", "ask")
+    assert f"The engine at {url} does not answer" in error["detail"]

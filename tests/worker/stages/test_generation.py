@@ -14,17 +14,42 @@ from typing import Any, TypeVar
 import pytest
 
 from app.errors import EngineUnavailable
-from tests.tiny import EmbeddedEngine
+from app.jobs.settings import JobSettings, resolve
+from tests.engine.dialects import on_embedded, on_vllm
+from tests.engine.under_test import Engine
+from tests.tiny import NAME, EmbeddedEngine
 from tests.worker.stages.conftest import MakeInputs
 from worker.pairs.writer import Completion, Sampling
+from worker.pairs.writing import questions_in
 from worker.stages import EngineAddress, StageInputs, ask, read
-from worker.stages.generation import JOURNAL_FILE, EngineWriter, open_writer
+from worker.stages.generation import JOURNAL_FILE, EngineWriter, forget_answers, open_writer
 
 TEXT = " ".join(
     f"The Hollin Museum bought {number} boats from Ada Pell in {1900 + number}." for number in range(20, 28)
 )
+PASSAGE = "The Hollin Museum was founded by Ada Pell. " * 5
+BLOCK = 128
+"""Tokens that vLLM caches as one on a CPU; the embedded engine's blocks are smaller."""
 HOT = Sampling(n=3, temperature=1.0, max_tokens=12)
 Result = TypeVar("Result")
+
+
+@pytest.fixture
+def inputs(engine: Engine, tmp_path: Path) -> StageInputs:
+    """A stage's, with the engine under test."""
+    return StageInputs(
+        job_id="job_1",
+        adapter_id="adp_1",
+        settings=resolve(JobSettings()),
+        documents=(),
+        base_model=engine.base,
+        base_model_name=NAME,
+        base_revision="a" * 40,
+        engine=EngineAddress((engine.url,)),
+        artefacts=tmp_path / "artefacts",
+        scratch=tmp_path / "scratch",
+        max_lora_rank=16,
+    )
 
 
 def write(inputs: StageInputs, work: Callable[[EngineWriter], Awaitable[Result]]) -> Result:
@@ -37,10 +62,41 @@ def write(inputs: StageInputs, work: Callable[[EngineWriter], Awaitable[Result]]
     return asyncio.run(run())
 
 
-def test_the_same_seed_writes_the_same(make_inputs: MakeInputs, tmp_path: Path) -> None:
+async def ask_in_groups(writer: EngineWriter) -> tuple[list[list[Completion]], dict[str, Any]]:
+    """Three questions about each of two passages, hot."""
+    answers = await asyncio.gather(
+        *(
+            writer.chat([{"role": "user", "content": f"{group} {PASSAGE}{word}?"}], HOT, group=group)
+            for group in ("p1", "p2")
+            for word in ("Who", "When", "Why")
+        )
+    )
+    return answers, writer.counts()
+
+
+def test_requests_of_a_group_compute_their_passage_once_and_are_counted(inputs: StageInputs) -> None:
+    _, counts = write(inputs, ask_in_groups)
+    assert (counts["requests"], counts["from_journal"]) == (6, 0)
+    assert 6 < counts["completion_tokens"] <= 6 * HOT.n * HOT.max_tokens
+    assert 4 * BLOCK <= counts["cached_tokens"] < counts["prompt_tokens"] * 4 / 6
+    assert 0 < counts["seconds"] < 60
+
+
+def test_a_later_run_is_served_what_a_former_one_was_answered(inputs: StageInputs) -> None:
+    answers, counts = write(inputs, ask_in_groups)
+    again, nothing = write(inputs, ask_in_groups)
+    assert again == answers
+    assert nothing == {**dict.fromkeys(counts, 0), "from_journal": 6}
+    forget_answers(inputs)
+    assert write(inputs, ask_in_groups)[1]["requests"] == 6
+
+
+@on_embedded("vLLM is given no seed: one of a single request takes its sampling off the fast path")
+def test_the_same_seed_writes_the_same(inputs: StageInputs, tmp_path: Path) -> None:
     def written(seed: int, run: int) -> list[Completion]:
-        inputs = replace(make_inputs(TEXT, seed=seed), scratch=tmp_path / str(run))
-        return write(inputs, lambda writer: writer.complete("Question: Who", HOT, group="p1"))
+        settings = inputs.settings.model_copy(update={"seed": seed})
+        job = replace(inputs, settings=settings, scratch=tmp_path / str(run))
+        return write(job, lambda writer: writer.complete("Question: Who", HOT, group="p1"))
 
     first, again, other = (written(seed, run) for run, seed in enumerate((1, 1, 2)))
     assert first == again
@@ -48,33 +104,23 @@ def test_the_same_seed_writes_the_same(make_inputs: MakeInputs, tmp_path: Path) 
     assert len({completion.text for completion in first}) == 3
 
 
-def test_requests_of_a_group_compute_their_passage_once_and_are_counted(make_inputs: MakeInputs) -> None:
-    passage = "The Hollin Museum was founded by Ada Pell. " * 4
-
-    async def ask_all(writer: EngineWriter) -> dict[str, Any]:
-        await asyncio.gather(
-            *(
-                writer.chat([{"role": "user", "content": f"{group} {passage}{word}?"}], Sampling(1), group=group)
-                for group in ("p1", "p2")
-                for word in ("Who", "When", "Why")
-            )
-        )
-        return writer.counts()
-
-    inputs = make_inputs(TEXT)
-    counts = write(inputs, ask_all)
-    assert (counts["requests"], counts["from_journal"]) == (6, 0)
-    assert counts["completion_tokens"] <= 6 * Sampling().max_tokens
-    assert counts["prompt_tokens"] * 0.5 < counts["cached_tokens"] < counts["prompt_tokens"] * 4 / 6
-    assert 0 < counts["seconds"] < 60
-    again = write(inputs, ask_all)
-    assert again == {**dict.fromkeys(again, 0), "from_journal": 6}
+LIST = {"type": "array", "items": {"enum": ["Who?", "Why?"]}, "minItems": 2, "maxItems": 4}
 
 
-def test_a_schema_is_not_sent_to_the_embedded_engine(make_inputs: MakeInputs) -> None:
-    messages, schema = [{"role": "user", "content": "Who?"}], {"type": "array"}
-    written = write(make_inputs(TEXT), lambda writer: writer.chat(messages, HOT, group="p1", schema=schema))
-    assert len(written) == 3
+@on_vllm("the embedded engine refuses a response_format")
+def test_a_schema_holds_the_answer(inputs: StageInputs) -> None:
+    sampling = replace(HOT, max_tokens=100)
+    messages = [{"role": "user", "content": "Who?"}]
+    for completion in write(inputs, lambda writer: writer.chat(messages, sampling, group="p1", schema=LIST)):
+        assert completion.finish_reason == "stop"
+        assert len(json.loads(completion.text)) in {2, 3, 4}
+        assert set(questions_in(completion.text)) <= {"Who?", "Why?"}
+
+
+@on_embedded("vLLM knows schemas")
+def test_a_schema_is_not_sent_to_an_engine_that_knows_none(inputs: StageInputs) -> None:
+    messages = [{"role": "user", "content": "Who?"}]
+    assert len(write(inputs, lambda writer: writer.chat(messages, HOT, group="p1", schema=LIST))) == HOT.n
 
 
 @pytest.fixture
