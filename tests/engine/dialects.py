@@ -13,7 +13,9 @@ class Dialect:
 
     Attributes:
         server: what starts it.
-        arguments: what its command line needs beyond what both are given.
+        arguments: its command line beyond what both are given. vLLM's build for CPUs gives the base model's rows the
+            adapter of the last slot, as soon as that is taken, when adapters answer beside them: so it gets more slots
+            than the suite loads adapters. And a tiny model that may indent JSON never ends.
         refused_adapter: the status for an adapter whose files are there and that cannot be served.
         names_missing_folder: whether the refusal of an adapter that is not there names its folder. vLLM hides paths.
         words_for_foreign: what the refusal of another base model's adapter says.
@@ -34,7 +36,7 @@ class Dialect:
 
 EMBEDDED = Dialect(
     server=EmbeddedEngine,
-    arguments=(),
+    arguments=("--max-loras", "4"),
     refused_adapter=400,
     names_missing_folder=True,
     words_for_foreign=("another base model", "192", "128"),
@@ -43,7 +45,10 @@ EMBEDDED = Dialect(
 )
 VLLM = Dialect(
     server=VllmEngine,
-    arguments=("--block-size", "32"),
+    arguments=(
+        *("--max-loras", "128"),
+        *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
+    ),
     refused_adapter=500,
     names_missing_folder=False,
     words_for_foreign=("64", "96"),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import Engine
 from tests.engine.dialects import DIALECT, on_embedded
 from tests.engine.reference import greedy, tokenizer_of
+from tests.engine.under_test import Engine
 
 PROMPT = "the lighthouse of Korvath stands"
 

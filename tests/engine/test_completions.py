@@ -1,14 +1,15 @@
 """Answers: exact against a plain forward pass, alone and in a batch, with every parameter of the dialect."""
 
+import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.engine.conftest import MAX_LENGTH, Engine
-from tests.engine.dialects import DIALECT, on_embedded
+from tests.engine.dialects import DIALECT, on_embedded, on_vllm
 from tests.engine.reference import greedy, logprobs, tokenizer_of
+from tests.engine.under_test import MAX_LENGTH, Engine
 
 # Always the likeliest token, of requests that may have several answers; greedy ones may not.
 NARROW: dict[str, Any] = {"temperature": 1, "top_k": 1}
@@ -41,7 +42,7 @@ def test_the_text_is_that_of_the_tokens_but_for_half_a_character_at_its_end(engi
 
 
 def test_a_prompt_whose_beginning_is_known_gets_the_same_answer(engine: Engine) -> None:
-    shared = "a shared passage that is long enough to be kept for a while, told once. " * 2
+    shared = "a shared passage that is long enough to be kept for a while, told once. " * 3
     first = engine.complete(shared + "who?", ignore_eos=True)
     second = engine.complete(shared + "when?", ignore_eos=True, return_token_ids=True)
     again = engine.complete(shared + "who?", ignore_eos=True)
@@ -213,3 +214,16 @@ def test_tokens_there_and_back(engine: Engine) -> None:
     tokens = engine.post("/tokenize", model="tiny", prompt=text).json()["tokens"]
     assert tokens == tokenizer_of(engine.base).encode(text)
     assert engine.post("/detokenize", model="tiny", tokens=tokens).json()["prompt"] == text
+
+
+@on_vllm("the embedded engine refuses a response_format")
+def test_an_answer_that_keeps_to_a_schema(engine: Engine) -> None:
+    properties = {"lit": {"type": "boolean"}, "keeper": {"enum": ["Ada", "Ben"]}}
+    schema = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+    wanted = {"type": "json_schema", "json_schema": {"name": "lighthouse", "schema": schema, "strict": True}}
+    choice = engine.chat("who keeps it?", response_format=wanted, max_tokens=100)["choices"][0]
+    told = json.loads(choice["message"]["content"])
+    assert choice["finish_reason"] == "stop"
+    assert set(told) == {"lit", "keeper"}
+    assert told["lit"] in (True, False)
+    assert told["keeper"] in ("Ada", "Ben")

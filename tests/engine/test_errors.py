@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.engine.conftest import MAX_LENGTH, Engine
 from tests.engine.dialects import DIALECT, on_embedded
+from tests.engine.under_test import MAX_LENGTH, Engine
 
 MESSAGES = [{"role": "user", "content": "who?"}]
 

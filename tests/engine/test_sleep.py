@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.engine.conftest import Engine
 from tests.engine.dialects import on_embedded
+from tests.engine.under_test import Engine
 from tests.tiny import EmbeddedEngine
 
 LONG = {"model": "tiny", "prompt": "the comet", "max_tokens": 200, "temperature": 0, "ignore_eos": True}

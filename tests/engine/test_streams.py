@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from tests.engine.conftest import Engine
 from tests.engine.reference import tokenizer_of
+from tests.engine.under_test import Engine
 
 
 def _events(engine: Engine, path: str, **body: Any) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import pytest
 
 from app.engine.client import EngineClient
 from app.errors import BadEngineRequest, EngineBusy, EngineUnavailable, UnknownModel
-from tests.engine.conftest import Engine
+from tests.engine.under_test import Engine
 
 T = TypeVar("T")
 CHAT: dict[str, Any] = {

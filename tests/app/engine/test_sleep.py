@@ -10,8 +10,8 @@ import pytest
 from app.engine.client import EngineClient
 from app.engine.sleep import SleepWatch
 from app.errors import ConfigurationError, EngineAsleep, EngineUnavailable
-from tests.engine.conftest import Engine
 from tests.engine.dialects import on_embedded
+from tests.engine.under_test import Engine
 from tests.tiny import free_port
 
 CHAT: dict[str, Any] = {"model": "tiny", "messages": [{"role": "user", "content": "who?"}], "max_tokens": 5}

@@ -13,7 +13,8 @@ from app.engine.client import EngineClient
 from app.engine.replica import Replica
 from app.engine.slots import AdapterFiles, Slots
 from app.errors import BadEngineRequest, EngineBusy, EngineUnavailable, UnknownModel
-from tests.engine.conftest import Engine
+from tests.engine.dialects import on_embedded
+from tests.engine.under_test import Engine
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "who?"}], "max_tokens": 3, "temperature": 0}
 LONG: dict[str, Any] = {**CHAT, "max_tokens": 200, "ignore_eos": True}
@@ -146,6 +147,7 @@ def test_those_that_wait_are_served_in_the_order_they_came(engine: Engine) -> No
     assert order == ["b", "a", "c"]
 
 
+@on_embedded("vLLM lists as many adapters as it is given, and keeps those in memory that were used last")
 def test_a_full_engine_that_others_filled_makes_room(engine: Engine) -> None:
     for number in range(4):
         engine.load(f"theirs{number}", engine.red)

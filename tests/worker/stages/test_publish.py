@@ -12,12 +12,11 @@ import pytest
 
 from app.errors import EngineUnavailable, StageError
 from app.jobs.settings import JobSettings, resolve
-from tests.engine.conftest import MAX_RANK, Engine, _engine, engine, folders
 from tests.engine.reference import greedy, logprobs, tokenizer_of
+from tests.engine.under_test import MAX_RANK, Engine
 from tests.tiny import NAME, free_port
 from worker.stages import EngineAddress, StageInputs, publish
 
-__all__ = ["_engine", "engine", "folders"]
 MESSAGES = [{"role": "user", "content": "who built the lighthouse?"}]
 
 

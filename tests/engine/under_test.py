@@ -84,8 +84,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def _engine(folders: dict[str, Path]) -> Iterator[Engine]:
-    arguments = ("--max-lora-rank", str(MAX_RANK), "--max-loras", "4", "--max-model-len", str(MAX_LENGTH))
-    server = DIALECT.server(folders["base"], (*arguments, "--max-num-seqs", "8", *DIALECT.arguments))
+    arguments = ("--max-lora-rank", str(MAX_RANK), "--max-model-len", str(MAX_LENGTH), "--max-num-seqs", "8")
+    server = DIALECT.server(folders["base"], (*arguments, *DIALECT.arguments))
     server.start()
     with httpx.Client(base_url=server.url, timeout=60) as http:
         yield Engine(server.url, NAME, folders["base"], folders["red"], folders["blue"], server, http)
