@@ -160,7 +160,7 @@ class Engines:
         self, key: str | None, attempt: Callable[[Replica], Awaitable[Result]], *, without: Collection[Replica] = ()
     ) -> Result:
         """The result of `attempt` on the first replica that gives one."""
-        began = time.monotonic()
+        failing_since: float | None = None
         broken: list[Replica] = [*without]
         failure: EngineBusy | EngineUnavailable | None = None
         while True:
@@ -184,10 +184,11 @@ class Engines:
                 else:
                     replica.answered()
                     return result
-            waited = time.monotonic() - began
-            patience = self._busy_patience if isinstance(failure, EngineBusy) else self._patience
+            if failing_since is None:
+                failing_since = time.monotonic()
             if self._choose(key, broken) is None:
-                if failure is not None and waited >= patience:
+                patience = self._busy_patience if isinstance(failure, EngineBusy) else self._patience
+                if failure is not None and time.monotonic() - failing_since >= patience:
                     raise failure
                 await asyncio.sleep(self._seconds_to_rest(broken))
 

@@ -221,6 +221,9 @@ class Slots:
             for name in loaded:  # by another process, or by this one before it restarted
                 self._holders.setdefault(name, _Holder(since=0.0, used_at=0.0))
             if files.id not in loaded:
+                if len(self._holders) > self._count:  # there is no room after all; its turn comes when one has left
+                    del self._holders[files.id]
+                    return
                 await self._client.load_adapter(files.id, files.folder)
         except Exception as error:
             self._holders.pop(files.id, None)

@@ -12,6 +12,8 @@ from pathlib import Path
 from app.engine.engines import Engines
 from app.jobs.settings import ResolvedSettings
 
+_BUSY_SECONDS = 600.0  # nobody waits for an answer: an engine that is busy works, and will have room
+
 Progress = Callable[[int, int], None]
 
 
@@ -36,7 +38,14 @@ class EngineAddress:
 
     def open(self) -> Engines:
         """The replicas, to be closed after use."""
-        return Engines(self.urls, self.api_key, slots=self.slots, patience=self.patience, concurrency=self.concurrency)
+        return Engines(
+            self.urls,
+            self.api_key,
+            slots=self.slots,
+            patience=self.patience,
+            busy_patience=_BUSY_SECONDS,
+            concurrency=self.concurrency,
+        )
 
 
 @dataclass(frozen=True, slots=True)
