@@ -1,0 +1,88 @@
+"""An engine for a benchmark: started on a free port as `ingrain up` starts it, and ended with it."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from app.errors import ConfigurationError
+from app.settings import Settings
+from app.supervisor.part import Part
+from app.supervisor.plan import engine_command, engine_environment, why_not_ready
+from app.supervisor.ports import free_port
+from app.supervisor.vllm import check_vllm
+
+EngineName = Literal["embedded", "vllm"]
+ENGINES: Final[tuple[EngineName, ...]] = ("embedded", "vllm")
+
+_START_SECONDS: Final = 900.0  # a large model that vLLM compiles for
+_STOP_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 0.2
+
+
+def engine_settings(
+    engine: EngineName, model: Path, *, max_loras: int, max_lora_rank: int, vllm_python: Path | None
+) -> Settings:
+    """The settings of an installation with this engine; INGRAIN_VLLM_ARGUMENTS and the like count too.
+
+    Raises:
+        ConfigurationError: the folder holds no base model, or vLLM is not installed.
+    """
+    if not (model / "config.json").is_file():
+        raise ConfigurationError(f"{model} is no folder of a base model: it has no config.json. Name one with --model.")
+    settings = Settings(
+        engine=engine,
+        base_model=str(model.absolute()),
+        max_loras=max_loras,
+        max_lora_rank=max_lora_rank,
+        vllm_python=vllm_python,
+    )
+    if engine == "vllm":
+        check_vllm(settings)
+    return settings
+
+
+@contextmanager
+def running_engine(settings: Settings, dtype: str, logs: Path) -> Iterator[str]:
+    """The URL of a running engine that asks for no key. Use it in the main thread.
+
+    Args:
+        settings: of `engine_settings`.
+        dtype: what the engine computes in: auto, float32 or bfloat16.
+        logs: the folder for its log.
+
+    Raises:
+        ConfigurationError: it does not start; the error has the last lines of its log.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    part = Part(
+        name=settings.engine,
+        command=[*engine_command(settings, Path(settings.base_model), "127.0.0.1", port), "--dtype", dtype],
+        environment=engine_environment(settings, "", os.environ),
+        address=url,
+        log=logs / f"{settings.engine}-{dtype}.log",
+        check=lambda: why_not_ready(f"{url}/health"),
+        has_family=settings.engine == "vllm",
+    )
+    part.start()
+    try:
+        _wait_until_ready(part)
+        yield url
+    finally:
+        part.terminate()
+        deadline = time.monotonic() + _STOP_SECONDS
+        while part.is_running and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        part.kill()
+
+
+def _wait_until_ready(part: Part) -> None:
+    while why := part.why_not_ready():
+        is_late = time.monotonic() - part.started_at > _START_SECONDS
+        if is_late or not part.is_running:
+            what = f"is not ready after {_START_SECONDS:.0f} s ({why})" if is_late else part.how_it_ended()
+            raise ConfigurationError(f"The {part.name} engine {what}. Its last words:\n{part.last_words()}")
+        time.sleep(_LOOK_SECONDS)
