@@ -7,6 +7,7 @@ the URLs set it runs distributed. Both use the same code.
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -70,6 +71,17 @@ class Settings(BaseSettings):
             return tuple(entry.strip() for entry in value.split(",") if entry.strip())
         return value
 
+    @field_validator("engine_url", "vllm_urls")
+    @classmethod
+    def _base_urls(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        urls = (value,) if isinstance(value, str) else value
+        for url in urls:
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError(f"{url!r} is not the URL of an engine; write http://host:port")
+        clean = tuple(url.rstrip("/").removesuffix("/v1").rstrip("/") for url in urls)
+        return clean[0] if isinstance(value, str) else clean
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper_case(cls, value: object) -> object:
@@ -90,7 +102,7 @@ class Settings(BaseSettings):
     def engine_urls(self) -> tuple[str, ...]:
         """Every replica of the engine, each once."""
         urls = self.vllm_urls or (self.engine_url,)
-        return tuple(dict.fromkeys(url.rstrip("/") for url in urls))
+        return tuple(dict.fromkeys(urls))
 
     @property
     def has_engine_elsewhere(self) -> bool:

@@ -23,6 +23,7 @@ async def answer(services: Services, chat: ChatRequest, target: Target) -> dict[
     """The whole answer, in OpenAI's shape."""
     adapter = await _adapter(services, target)
     completion = await services.engines.chat(chat.for_engine(target.engine_name), adapter)
+    _check_whole(completion)
     return {**completion, "model": target.called}
 
 
@@ -101,11 +102,18 @@ async def _renamed(chunks: AsyncGenerator[bytes], model: str) -> AsyncGenerator[
                 yield _rename(event, model) + b"\n\n"
 
 
+def _check_whole(answer: dict[str, Any]) -> None:
+    """Refuse what vLLM ends as if in good order because it has to drop it, before it sleeps for example."""
+    if any(choice.get("finish_reason") == "abort" for choice in answer.get("choices", ())):
+        raise EngineUnavailable("The engine broke off its answer. Try again.", headers={"Retry-After": "5"})
+
+
 def _rename(event: bytes, model: str) -> bytes:
     data = event.removeprefix(b"data:").strip()
     if not data.startswith(b"{"):
         return event
     content = json.loads(data)
+    _check_whole(content)
     if "model" in content:
         content["model"] = model
     return b"data: " + json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

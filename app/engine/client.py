@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 Payload = Mapping[str, Any]
 
 _CONNECT_SECONDS: Final = 5.0
+_CONTROL_CONNECTIONS: Final = 32
+_WRITE_ANSWERS: Final = ("/v1/chat/completions", "/v1/completions")
 _ANSWER_SECONDS: Final = 600.0
 _FIRST_PAUSE_SECONDS: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 5.0
@@ -47,7 +49,7 @@ class EngineClient:
         api_key: the bearer key that the engine asks for; None: none.
         attempts: how often a call is tried while the engine is busy or does not answer.
         timeout: seconds to wait for the next byte of an answer.
-        max_connections: requests that may be under way at once; more wait.
+        max_connections: answers that may be written at once; more wait.
     """
 
     def __init__(
@@ -62,13 +64,18 @@ class EngineClient:
         self.url = url.rstrip("/")
         self._attempts = attempts
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = httpx.AsyncClient(
-            base_url=self.url,
-            headers=headers,
-            timeout=httpx.Timeout(timeout, connect=_CONNECT_SECONDS, pool=None),
-            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
-            trust_env=False,
-        )
+
+        def connections(most: int) -> httpx.AsyncClient:
+            return httpx.AsyncClient(
+                base_url=self.url,
+                headers=headers,
+                timeout=httpx.Timeout(timeout, connect=_CONNECT_SECONDS),
+                limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+                trust_env=False,
+            )
+
+        self._answers = connections(max_connections)
+        self._http = connections(_CONTROL_CONNECTIONS)  # so that no number of answers holds up a look at its health
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,6 +88,7 @@ class EngineClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+        await self._answers.aclose()
 
     async def chat(self, payload: Payload) -> dict[str, Any]:
         """A whole chat completion."""
@@ -249,11 +257,16 @@ class EngineClient:
             pause *= 2
 
     async def _send_once(self, method: str, path: str, payload: Payload | None, *, stream: bool) -> httpx.Response:
-        request = self._http.build_request(method, path, json=None if payload is None else dict(payload))
+        http = self._answers if path in _WRITE_ANSWERS else self._http
+        request = http.build_request(method, path, json=None if payload is None else dict(payload))
         try:
-            response = await self._http.send(request, stream=stream)
+            response = await http.send(request, stream=stream)
             if response.is_error:
                 await response.aread()
+        except httpx.PoolTimeout as error:
+            raise EngineBusy(
+                f"All connections to the engine at {self.url} were answering; try again.", headers={"Retry-After": "5"}
+            ) from error
         except httpx.TransportError as error:
             raise EngineUnavailable(f"The engine at {self.url} does not answer: {_reason(error)}.") from error
         if response.is_error:

@@ -22,8 +22,8 @@ from app.settings import Settings
 
 Result = TypeVar("Result")
 
-_NOT_TO_BE_REPEATED: Final = (404, 500)
-"""What a replica fails with that lives: it cannot read an adapter, or met a defect. It would again."""
+_UNREADABLE: Final = 404  # it cannot read an adapter, and never will
+_INTERNAL_ERROR: Final = 500
 _LOOK_SECONDS: Final = 0.25
 
 
@@ -162,6 +162,7 @@ class Engines:
         """The result of `attempt` on the first replica that gives one."""
         failing_since: float | None = None
         broken: list[Replica] = [*without]
+        met_errors: list[Replica] = []
         failure: EngineBusy | EngineUnavailable | None = None
         while True:
             replica = self._choose(key, broken)
@@ -172,12 +173,15 @@ class Engines:
                     raise
                 except EngineUnavailable as error:
                     failure = error
-                    if error.extra.get("engine_status") in _NOT_TO_BE_REPEATED:
+                    status = error.extra.get("engine_status")
+                    if status == _UNREADABLE or (status == _INTERNAL_ERROR and replica in met_errors):
                         broken.append(replica)
                         if len(broken) == len(self.replicas):
                             raise
                     else:
                         replica.failed()
+                    if status == _INTERNAL_ERROR:  # a defect would come again, but a server that dies says this as well
+                        met_errors.append(replica)
                 except EngineBusy as error:
                     failure = error
                     replica.rests_until = time.monotonic() + float(error.headers.get("Retry-After", 1))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from app.engine.client import EngineClient, Payload
 from app.engine.sleep import SleepWatch
 from app.engine.slots import AdapterFiles, Slots
-from app.errors import UnknownModel
+from app.errors import EngineBusy, UnknownModel
 
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 2.0
@@ -32,6 +32,8 @@ class Replica:
 
     def failed(self) -> None:
         """It did not answer; leave it alone, longer each time."""
+        if self.rests_until > time.monotonic():  # others that were under way there told so already
+            return
         pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**self._failures)
         self._failures += 1
         self.rests_until = time.monotonic() + pause
@@ -47,14 +49,13 @@ class Replica:
             if adapter is None:
                 return await self.client.chat(payload)
             named = {**payload, "model": adapter.id}
-            for _ in range(2):
+            until = time.monotonic() + self.slots.patience
+            while True:
                 try:
                     async with self.slots.hold(adapter):
                         return await self.client.chat(named)
-                except UnknownModel as error:
-                    self.slots.forget(adapter.id)
-                    unknown = error
-            raise unknown
+                except UnknownModel:
+                    self._check_patience(adapter, until)
 
     async def complete(self, payload: Payload) -> dict[str, Any]:
         """A plain completion by the model that the payload names."""
@@ -71,7 +72,8 @@ class Replica:
                         yield piece
                 return
             named = {**payload, "model": adapter.id}
-            for _ in range(2):
+            until = time.monotonic() + self.slots.patience
+            while True:
                 try:
                     async with (
                         self.slots.hold(adapter),
@@ -80,10 +82,17 @@ class Replica:
                         async for piece in events:
                             yield piece
                     return
-                except UnknownModel as error:  # before the answer has begun; nothing was passed on
-                    self.slots.forget(adapter.id)
-                    unknown = error
-            raise unknown
+                except UnknownModel:  # before the answer has begun; nothing was passed on
+                    self._check_patience(adapter, until)
+
+    def _check_patience(self, adapter: AdapterFiles, until: float) -> None:
+        """The engine forgot an adapter between its loading and its request: it is loaded again, but not for ever."""
+        if time.monotonic() > until:
+            raise EngineBusy(
+                f"The engine at {self.client.url} loses the adapter {adapter.id} as often as it is loaded: other "
+                "processes need its slots. Try again, or raise INGRAIN_MAX_LORAS.",
+                headers={"Retry-After": "5"},
+            )
 
     async def _check_awake(self) -> None:
         if self._sleep_watch:

@@ -7,12 +7,12 @@ from typing import Final
 from app.engine.client import EngineClient
 from app.errors import ConfigurationError, EngineAsleep
 
-_FRESH_SECONDS: Final = 1.0
+_FRESH_SECONDS: Final = 0.25
 _RETRY_AFTER_SECONDS: Final = 30
 
 
 class SleepWatch:
-    """Asks one engine at most once a second. Safe for concurrent tasks of one event loop."""
+    """Asks one engine at most four times a second. Safe for concurrent tasks of one event loop."""
 
     def __init__(self, client: EngineClient) -> None:
         self._client = client

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.engine.client import EngineClient
-from app.errors import BadEngineRequest, EngineBusy, IngrainError
+from app.errors import BadEngineRequest, EngineBusy, IngrainError, NotFound, UnknownModel
 
 logger = logging.getLogger(__name__)
 
@@ -78,12 +78,15 @@ class Slots:
         client: the replica.
         count: how many adapters it is to hold; an engine that takes fewer is believed.
         patience: seconds that a request waits for its adapter's turn.
+
+    Attributes:
+        patience: as given.
     """
 
     def __init__(self, client: EngineClient, count: int, patience: float) -> None:
         self._client = client
         self._count = count
-        self._patience = patience
+        self.patience = patience
         self._holders: dict[str, _Holder] = {}
         self._waiters: dict[str, _Waiter] = {}
         self._changed = asyncio.Event()
@@ -98,6 +101,7 @@ class Slots:
             BadEngineRequest: the engine refuses the adapter.
             EngineBusy: its turn did not come in time.
             EngineUnavailable: the engine does not answer.
+            NotFound: the adapter was deleted meanwhile.
         """
         holder = self._holders.get(files.id)
         if holder is None or not holder.takes_requests:
@@ -106,21 +110,20 @@ class Slots:
             holder.users += 1
         try:
             yield
+        except UnknownModel:  # it restarted, or another process unloaded: the next `hold` loads the adapter again
+            if self._holders.get(files.id) is holder:
+                del self._holders[files.id]
+            raise
         finally:
             holder.users -= 1
             holder.used_at = time.monotonic()
             self._changed.set()
 
-    def forget(self, adapter_id: str) -> None:
-        """The engine turned out not to know the adapter; the next `hold` loads it."""
-        holder = self._holders.get(adapter_id)
-        if holder is not None and holder.since is not None:
-            del self._holders[adapter_id]
-            self._changed.set()
-
     async def unload(self, adapter_id: str) -> None:
-        """Take an adapter out of the engine, for one that was deleted."""
-        self.forget(adapter_id)
+        """Take an adapter out of the engine, for one that was deleted; those that wait for it are told."""
+        self._holders.pop(adapter_id, None)
+        self._refuse(adapter_id, NotFound(f"The adapter {adapter_id} was deleted.", field="model"))
+        self._changed.set()
         await self._client.unload_adapter(adapter_id)
 
     async def close(self) -> None:
@@ -138,14 +141,14 @@ class Slots:
         if self._turns is None or self._turns.done():
             self._turns = asyncio.create_task(self._give_turns())
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self.patience):
                 return await future
         except BaseException as error:
             if future.done() and not future.cancelled() and future.exception() is None:
                 future.result().users -= 1  # it got its slot in the very moment in which it gave up
             if isinstance(error, TimeoutError):
                 raise EngineBusy(
-                    f"All {self._count} adapter slots of the engine were answering for {self._patience:g} s; try again,"
+                    f"All {self._count} adapter slots of the engine were answering for {self.patience:g} s; try again,"
                     " or raise INGRAIN_MAX_LORAS.",
                     headers={"Retry-After": "5"},
                 ) from None
@@ -219,7 +222,7 @@ class Slots:
         try:
             loaded = [model["id"] for model in await self._client.models() if model.get("parent")]
             for name in loaded:  # by another process, or by this one before it restarted
-                self._holders.setdefault(name, _Holder(since=0.0, used_at=0.0))
+                self._holders.setdefault(name, _Holder(since=0.0))
             if files.id not in loaded:
                 if len(self._holders) > self._count:  # there is no room after all; its turn comes when one has left
                     del self._holders[files.id]
@@ -232,6 +235,9 @@ class Slots:
             else:
                 self._refuse(files.id, error)
         else:
+            if self._holders.get(files.id) is not holder:  # it was deleted meanwhile
+                self._start(self._unload(files.id, holder))
+                return
             holder.since = time.monotonic()
             holder.turn = min(
                 _LONGEST_TURN_SECONDS, max(_SHORTEST_TURN_SECONDS, _TURN_LOADS * (holder.since - started))

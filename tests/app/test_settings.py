@@ -24,3 +24,12 @@ def test_a_value_that_is_not_valid_is_named(command: str, monkeypatch: pytest.Mo
     assert done.returncode == 2
     assert "INGRAIN_LOG_LEVEL" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_engines_are_named_by_their_base_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGRAIN_VLLM_URLS", "http://one:8000/v1/, https://two/vllm,http://one:8000")
+    assert Settings().engine_urls == ("http://one:8000", "https://two/vllm")
+    for wrong in ("one:8000", "notaurl", "ftp://one", "http://"):
+        monkeypatch.setenv("INGRAIN_VLLM_URLS", wrong)
+        with pytest.raises(ValidationError, match="write http://host:port"):
+            Settings()

@@ -1,11 +1,13 @@
 """An engine that is full, and one that dies in the middle of an answer, as OpenAI's client sees them."""
 
+import json
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +91,41 @@ def test_full_and_dying_engines_are_told_apart(client: openai.OpenAI, small_engi
     with pytest.raises(openai.InternalServerError) as gone:
         client.chat.completions.create(model=NAME, messages=QUESTION)
     assert gone.value.status_code == 503
+
+
+class Aborting(BaseHTTPRequestHandler):
+    """Ends every answer as vLLM does when it has to drop it: in good order, with the finish reason `abort`."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        choice = {"index": 0, "finish_reason": "abort"}
+        body = json.dumps({"id": "c", "choices": [choice | {"message": {"role": "assistant", "content": "It was"}}]})
+        if asked.get("stream"):
+            chunks = [choice | {"finish_reason": None, "delta": {"content": "It was"}}, choice | {"delta": {}}]
+            body = "".join(f"data: {json.dumps({'id': 'c', 'choices': [chunk]})}\n\n" for chunk in chunks)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_an_answer_that_the_engine_drops_is_no_answer(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the engine cannot be made to do at will comes from a small server."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Aborting)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("INGRAIN_ENGINE_URL", f"http://127.0.0.1:{server.server_address[1]}")
+    monkeypatch.setenv("INGRAIN_BASE_MODEL", NAME)
+    get_settings.cache_clear()
+    with serving(get_settings()) as api:
+        with openai.OpenAI(base_url=f"{api.base_url}/v1", api_key="none", max_retries=0) as client:
+            with pytest.raises(openai.InternalServerError, match="broke off its answer"):
+                client.chat.completions.create(model=NAME, messages=QUESTION)
+            stream = client.chat.completions.create(model=NAME, messages=QUESTION, stream=True)
+            assert next(stream).choices[0].delta.content == "It was"
+            with pytest.raises(openai.APIError, match="broke off its answer"):
+                list(stream)
+    server.shutdown()
+    server.server_close()

@@ -144,3 +144,16 @@ def test_an_engine_that_is_busy_or_broken_is_told_apart() -> None:
                 await client.health()
 
     asyncio.run(run())
+
+
+def test_answers_in_plenty_do_not_hold_up_a_look_at_its_health(engine: Engine) -> None:
+    async def ask() -> None:
+        async with EngineClient(engine.url, max_connections=1, timeout=1, attempts=1) as client:
+            stream = client.stream_chat({**CHAT, "max_tokens": 200})
+            async with contextlib.aclosing(stream):
+                await anext(stream)
+                await client.health()
+                with pytest.raises(EngineBusy, match="connections"):
+                    await client.chat(CHAT)
+
+    asyncio.run(ask())

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from app.engine.client import EngineClient
+from app.engine.client import EngineClient, Payload
 from app.engine.replica import Replica
 from app.engine.slots import AdapterFiles, Slots
-from app.errors import BadEngineRequest, EngineBusy, EngineUnavailable, UnknownModel
+from app.errors import BadEngineRequest, EngineBusy, EngineUnavailable, NotFound, UnknownModel
 from tests.engine.under_test import Engine
 
 CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "who?"}], "max_tokens": 3, "temperature": 0}
@@ -167,5 +167,62 @@ def test_an_adapter_that_cannot_be_loaded(engine: Engine, folders: dict[str, Pat
             with pytest.raises(EngineUnavailable, match="cannot read the adapter's files"):
                 await replica.chat(CHAT, AdapterFiles("none", folders["base"]))
             assert (await replica.chat(CHAT, AdapterFiles("red", engine.red)))["model"] == "red"
+
+    asyncio.run(run())
+
+
+def test_a_request_that_learns_late_that_the_engine_forgot_costs_nobody_the_new_slot(engine: Engine) -> None:
+    red, seconds = AdapterFiles("red", engine.red), []
+
+    async def learn_late(replica: Replica) -> None:
+        async with replica.slots.hold(red):
+            engine.unload("red")
+            await replica.chat(CHAT, red)  # loads it again
+            seconds.append(replica.slots._holders["red"])
+            raise UnknownModel("late")
+
+    async def run() -> None:
+        async with _replica(engine, slots=1) as replica:
+            with pytest.raises(UnknownModel, match="late"):
+                await learn_late(replica)
+            assert [replica.slots._holders["red"]] == seconds
+
+    asyncio.run(run())
+
+
+def test_an_adapter_that_others_unload_again_and_again_is_loaded_again_and_again(engine: Engine) -> None:
+    red = AdapterFiles("red", engine.red)
+
+    class Robbed(EngineClient):
+        times = 4
+
+        async def chat(self, payload: Payload) -> dict[str, Any]:
+            if self.times:
+                self.times -= 1
+                engine.unload("red")
+            return await super().chat(payload)
+
+    async def run() -> None:
+        async with Robbed(engine.url, attempts=1) as client:
+            replica = Replica(client, Slots(client, 2, 30.0))
+            assert (await replica.chat(CHAT, red))["model"] == "red"
+            client.times = 1_000
+            hasty = Replica(client, Slots(client, 2, 0.5))
+            with pytest.raises(EngineBusy, match="loses the adapter red"):
+                await hasty.chat(CHAT, red)
+
+    asyncio.run(run())
+
+
+def test_those_that_wait_for_an_adapter_that_is_deleted_are_told(engine: Engine) -> None:
+    blue = AdapterFiles("blue", engine.blue)
+
+    async def run() -> None:
+        async with _replica(engine, slots=1) as replica, replica.slots.hold(AdapterFiles("red", engine.red)):
+            waiting = asyncio.create_task(replica.chat(CHAT, blue))
+            await asyncio.sleep(0.1)
+            await replica.slots.unload("blue")
+            with pytest.raises(NotFound, match="was deleted"):
+                await waiting
 
     asyncio.run(run())
