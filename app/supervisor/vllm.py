@@ -18,6 +18,7 @@ from app.settings import Settings
 _RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py takes no others
 _SHARE_BESIDE_TRAINING: Final = 0.45
 _SHARE_WHILE_AWAKE: Final = 0.9  # it gives its memory back before a worker trains
+_REQUIREMENT: Final = "vllm==0.32.0"  # what Ingrain is tested with; the README names it too
 _CHECK_SECONDS: Final = 60.0
 _CHECK: Final = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
 _FIND_BUILD: Final = """
@@ -67,10 +68,11 @@ def vllm_command(settings: Settings, base_model: Path, host: str, port: int) -> 
 def vllm_environment(settings: Settings, key: str, inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment that vLLM runs in. `key` is what its clients must send; an empty one: none is asked for."""
     # Its interpreter's folder goes first: there are the compilers that it calls by name.
-    path = os.pathsep.join([str(_python(settings).parent), inherited.get("PATH", os.defpath)])
-    environment = {"VLLM_CPU_KVCACHE_SPACE": "1", **inherited} | {  # GiB; only the CPU's build reads it
+    python = _python(settings)
+    path = os.pathsep.join([str(python.parent), inherited.get("PATH", os.defpath)])
+    kept = {"VLLM_CPU_KVCACHE_SPACE": "1", **_for_interpreter(python, inherited)}  # GiB; only the CPU's build reads it
+    environment = kept | {
         "PATH": path,
-        "PYTHONSAFEPATH": "1",  # as -P: a folder of the user's must not take the place of what is installed
         "PYTHONUNBUFFERED": "1",
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
         "VLLM_API_KEY": key,
@@ -97,16 +99,16 @@ def check_vllm(settings: Settings) -> None:
     if done.returncode:
         raise ConfigurationError(
             f"vLLM is not installed for {python}. Install it in an environment of its own and name its interpreter: "
-            "python3 -m venv ~/vllm && ~/vllm/bin/pip install vllm, then INGRAIN_VLLM_PYTHON=~/vllm/bin/python. Or "
-            "install ingrain[vllm], or use the embedded engine."
+            f"python3 -m venv ~/vllm && ~/vllm/bin/pip install {_REQUIREMENT}, then "
+            "INGRAIN_VLLM_PYTHON=~/vllm/bin/python. Or install ingrain[vllm], or use the embedded engine."
         )
 
 
 def _is_for_cpus(settings: Settings) -> bool:
-    """Whether the interpreter's vLLM is built for CPUs; not, where there is none: `check_vllm` tells that."""
+    """Whether the interpreter's vLLM is built for CPUs; not, where it does not tell: `check_vllm` says why."""
     try:
         return _run(settings, _FIND_BUILD).stdout.strip() == "cpu"
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return False
 
 
@@ -115,13 +117,20 @@ def _run(settings: Settings, script: str) -> subprocess.CompletedProcess[str]:
     python = _python(settings)
     return subprocess.run(
         [str(python), "-c", script],
-        env=os.environ | {"PYTHONSAFEPATH": "1"},
+        env=_for_interpreter(python, os.environ),
         cwd=python.parent,  # an interpreter older than PYTHONSAFEPATH looks into the current folder
         capture_output=True,
         text=True,
         timeout=_CHECK_SECONDS,
         check=False,
     )
+
+
+def _for_interpreter(python: Path, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment, without where this interpreter finds its packages if `python` is another one."""
+    foreign = set() if python == Path(sys.executable) else {"PYTHONPATH", "PYTHONHOME"}
+    kept = {name: value for name, value in inherited.items() if name not in foreign}
+    return kept | {"PYTHONSAFEPATH": "1"}  # as -P: a folder of the user's must not take the place of what is installed
 
 
 def _python(settings: Settings) -> Path:

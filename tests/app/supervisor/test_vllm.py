@@ -13,6 +13,7 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.settings import Settings
+from app.supervisor import vllm
 from app.supervisor.vllm import check_vllm, vllm_command, vllm_environment
 from tests.installation import Installation, installed, running, wait_until
 
@@ -106,7 +107,9 @@ def test_an_interpreter_without_vllm_is_refused_with_the_way_to_get_it(
     (tmp_path / "vllm").mkdir()  # a folder of the user's that happens to have this name
     monkeypatch.chdir(tmp_path)
     venv.create(tmp_path / "venv", symlinks=True)
-    with pytest.raises(ConfigurationError, match=r"not installed for .*pip install vllm.*INGRAIN_VLLM_PYTHON"):
+    with pytest.raises(
+        ConfigurationError, match=r"not installed for .*pip install vllm==0.32.0, .*INGRAIN_VLLM_PYTHON"
+    ):
         check_vllm(changed(settings, vllm_python=tmp_path / "venv" / "bin" / "python"))
 
 
@@ -115,6 +118,33 @@ def test_an_interpreter_that_cannot_be_run_is_named(settings: Settings, tmp_path
     (tmp_path / "no-program").write_text("")
     with pytest.raises(ConfigurationError, match=f"{name} .INGRAIN_VLLM_PYTHON. cannot be run"):
         check_vllm(changed(settings, vllm_python=tmp_path / name))
+
+
+def test_an_interpreter_that_does_not_answer_in_time_is_named_and_ends_nothing(
+    settings: Settings, base_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vllm, "_CHECK_SECONDS", 0.2)
+    slow = base_model / "slow-python"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    settings = changed(settings, vllm_python=slow)
+    assert vllm_command(settings, base_model, "127.0.0.1", 1)[0] == str(slow)
+    with pytest.raises(ConfigurationError, match=r"slow-python .* cannot be run: it does not end"):
+        check_vllm(settings)
+
+
+def test_another_interpreter_is_not_told_where_this_one_finds_its_packages(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vllm.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    places = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/usr"}
+    assert places.items() <= vllm_environment(settings, "", places).items()
+    venv.create(tmp_path / "venv", symlinks=True)
+    other = changed(settings, vllm_python=tmp_path / "venv" / "bin" / "python")
+    assert not places.keys() & vllm_environment(other, "", places).keys()
+    with pytest.raises(ConfigurationError, match="vLLM is not installed"):
+        check_vllm(other)
 
 
 @pytest.fixture
