@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from app.interpreter import module_command
 
@@ -39,9 +40,9 @@ def main() -> None:
     """Become the command, or watch over it."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
     if command[0] == _FAMILY:
-        sys.exit(watch(parent, command[1:], with_family=True))
+        _end_as(watch(parent, command[1:], with_family=True))
     if sys.platform != "linux":
-        sys.exit(watch(parent, command))
+        _end_as(watch(parent, command))
     _die_with_parent(parent)
     os.execvp(command[0], command)  # noqa: S606 (the supervisor's own commands)
 
@@ -52,8 +53,19 @@ def _die_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _end_as(status: int) -> NoReturn:
+    """End as the command did, by the same signal if one ended it: an exit status cannot tell which."""
+    if status < 0:
+        with contextlib.suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    sys.exit(status)
+
+
 def watch(parent: int, command: Sequence[str], *, with_family: bool = False) -> int:
     """Run `command` until it ends or `parent` does, pass SIGTERM on to it, and return its exit status.
+
+    The status is negative if a signal ended it: -9 for SIGKILL.
 
     With `with_family`, the parent's end is the end of this whole process group, this process with it. The command is
     asked first: vLLM's shared memory would outlive all its processes.

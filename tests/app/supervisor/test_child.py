@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.supervisor.child import bound_to_this_process
 from tests.installation import wait_until
 
 # Starts a command bound to itself, tells its process id, and waits.
@@ -66,3 +67,17 @@ def test_it_does_not_start_without_its_parent() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == ""
     assert done.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_watcher_ends_by_the_signal_that_ended_the_command(number: signal.Signals) -> None:
+    restored = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)"
+    command = [sys.executable, "-c", f"import os; {restored}; os.kill(os.getpid(), {number:d})"]
+    done = subprocess.run(bound_to_this_process(command, with_family=True), start_new_session=True, check=False)
+    assert done.returncode == -number
+
+
+def test_the_watcher_ends_with_the_commands_status() -> None:
+    command = [sys.executable, "-c", "raise SystemExit(3)"]
+    done = subprocess.run(bound_to_this_process(command, with_family=True), start_new_session=True, check=False)
+    assert done.returncode == 3
