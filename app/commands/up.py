@@ -57,7 +57,7 @@ class NoticeBoard:
             self._status.update(escape(notice.message))
             return
         self.close()
-        style = {"ready": "bold green", "died": "yellow"}.get(notice.event)
+        style = {"ready": "bold green", "died": "yellow", "warning": "yellow"}.get(notice.event)
         self._screen.console.print(notice.message, style=style, markup=False)
 
     def close(self) -> None:

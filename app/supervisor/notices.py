@@ -9,7 +9,7 @@ from typing import Any
 class Notice:
     """Something that happened: a stable word for machines, a sentence for people, and details.
 
-    Events: preparing, starting, waiting, ready, died, restarting, stopping, stopped.
+    Events: warning, preparing, starting, waiting, ready, died, restarting, stopping, stopped.
     """
 
     event: str

@@ -16,6 +16,7 @@ from app.supervisor.logs import rotate
 from app.supervisor.notices import IsStopped, Notice, StoppedEarly, Tell
 from app.supervisor.part import Part
 from app.supervisor.plan import check_engine, choose_engine, make_parts
+from app.supervisor.vllm import why_only_for_tests
 
 _POLL_SECONDS = 0.2
 _START_SECONDS = 900.0  # a large model is read from a slow disk
@@ -67,6 +68,8 @@ class Supervisor:
         self._lock.acquire(self.url)
         ports.check_port(self.settings.host, self.settings.port)
         check_engine(self.settings)
+        if self.settings.engine == "vllm" and (why := why_only_for_tests(self.settings)):
+            self._tell(Notice("warning", why))
         base_model = prepare_base_model(self.settings, self._tell, self._is_stopped)
         # Every part gets the revision that was found: the API knows it, and the worker holds its stages to it.
         self.settings = self.settings.model_copy(update={"base_model_revision": base_model.revision})

