@@ -146,6 +146,7 @@ def _canary(student: Student, pairs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _name(inputs: StageInputs, pairs: list[dict[str, Any]]) -> str:
-    """What a checkpoint belongs to: these pairs, these settings, this base model."""
-    content = json.dumps([inputs.settings.model_dump(mode="json"), inputs.base_model_name, pairs], sort_keys=True)
+    """What a checkpoint belongs to: these pairs, these settings, this revision of this base model."""
+    settings = inputs.settings.model_dump(mode="json")
+    content = json.dumps([settings, inputs.base_model_name, inputs.base_revision, pairs], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

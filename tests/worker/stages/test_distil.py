@@ -111,6 +111,22 @@ def test_a_killed_stage_goes_on_from_its_checkpoint(monkeypatch: pytest.MonkeyPa
     ).read_bytes()
 
 
+def test_a_checkpoint_of_another_revision_of_the_base_model_is_not_gone_on_from(
+    monkeypatch: pytest.MonkeyPatch, inputs: StageInputs
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_STEPS", 2)
+
+    def die(done: int, total: int) -> None:
+        if done == total - 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distil.run(inputs, inputs.artefacts / "killed", die)
+    told: list[tuple[int, int]] = []
+    _distil(replace(inputs, base_revision="b" * 40), told)
+    assert [total - done for done, total in told[1:]] == [6, 5, 4, 3, 2, 1, 0]
+
+
 def test_a_rank_that_the_engine_cannot_serve_is_refused_before_any_work(inputs: StageInputs) -> None:
     with pytest.raises(StageError, match="INGRAIN_MAX_LORA_RANK"):
         distil.run(replace(inputs, max_lora_rank=2), inputs.artefacts / "distil", lambda *_: None)
