@@ -129,13 +129,16 @@ async def _try(inputs: StageInputs, source: Path, canary: Canary, progress: Prog
         return trial
 
     async with inputs.engine.open() as engines:
-        try:
-            trials = await asyncio.gather(*(on_one(engines, replica) for replica in engines.replicas))
-        except IngrainError as error:
+        tried = (on_one(engines, replica) for replica in engines.replicas)
+        results = await asyncio.gather(*tried, return_exceptions=True)  # all: a late load would undo the unloading
+        failures = [result for result in results if isinstance(result, BaseException)]
+        if failures:
             await _unload(engines, files.id)
-            if isinstance(error, StageError):
-                raise
-            raise StageError(f"The engine could not serve the adapter: {error.detail}") from error
+            failures.sort(key=lambda failure: isinstance(failure, StageError), reverse=True)
+            if isinstance(failures[0], IngrainError) and not isinstance(failures[0], StageError):
+                raise StageError(f"The engine could not serve the adapter: {failures[0].detail}") from failures[0]
+            raise failures[0]
+        trials = [result for result in results if not isinstance(result, BaseException)]
         if all(trial.error for trial in trials) and trials[0].error:
             raise trials[0].error
         if source.is_relative_to(get_settings().work_folder.resolve()):  # it goes with the job, and must be loaded anew

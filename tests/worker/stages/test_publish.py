@@ -4,9 +4,12 @@ import hashlib
 import json
 import re
 import shutil
+import threading
+import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -98,6 +101,48 @@ def test_other_weights_fail_with_both_figures_and_leave_the_engine(
     with pytest.raises(StageError, match="does not serve the adapter that was trained") as failed:
         _run(inputs, tmp_path / "out")
     assert len(re.findall(r"-\d+\.\d{4}", failed.value.detail)) == 2
+    assert [model["id"] for model in engine.models()] == [NAME]
+
+
+class Slow(BaseHTTPRequestHandler):
+    """An engine that takes its time to load, and cannot chat."""
+
+    done: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self._answer(200, {"data": [{"id": NAME, "parent": None}]})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/v1/load_lora_adapter":
+            time.sleep(2)
+        self.done.append(self.path.removeprefix("/v1/"))
+        self._answer(400 if self.path == "/v1/chat/completions" else 200, {"error": {"message": "no chat"}})
+
+    def _answer(self, status: int, body: dict[str, Any]) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_replica_that_loads_late_is_unloaded_as_well(
+    home: Path, engine: Engine, inputs: StageInputs, tmp_path: Path
+) -> None:
+    other = inputs.artefacts / "distil" / "adapter"
+    shutil.rmtree(other)
+    shutil.copytree(engine.blue, other)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as slow:
+        threading.Thread(target=slow.serve_forever).start()
+        urls = (f"http://127.0.0.1:{slow.server_port}", *inputs.engine.urls)
+        with pytest.raises(StageError, match="does not serve the adapter that was trained"):
+            publish.run(replace(inputs, engine=EngineAddress(urls)), tmp_path / "out", lambda *_: None)
+        slow.shutdown()
+    assert Slow.done == ["load_lora_adapter", "chat/completions", "unload_lora_adapter"]
     assert [model["id"] for model in engine.models()] == [NAME]
 
 
