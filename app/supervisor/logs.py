@@ -9,6 +9,11 @@ _LARGEST_BYTES = 10_000_000
 _LONGEST_MESSAGE = 120
 # "(EngineCore pid=7) INFO 11-25 19:05:51 [loader.py:9] Loading" and "INFO:     Started" to what they say.
 _BEFORE_MESSAGE = re.compile(r"^(\(\S+ pid=\d+\) *)?([A-Z]+:? +)?(\d\S* \d\S* +)?(\[\S+\] *)?")
+# How a start goes on. Other lines, as vLLM's "Model Runner V2 requires Triton", would look like the reason to wait.
+_PROGRESS = re.compile(
+    "(waiting for )?application startup|(graph )?capturing|compiling|torch.compile|initializing|loading|start(ing|ed)",
+    re.IGNORECASE,
+)
 
 
 def rotate(path: Path, largest: int = _LARGEST_BYTES) -> None:
@@ -33,8 +38,12 @@ def last_lines(path: Path, count: int = 12, since: int = 0) -> str:
     return "\n".join(lines[-count:])
 
 
-def last_message(path: Path, since: int = 0) -> str:
-    """What a log says last, from the byte `since` on: one line, cut, without process, level, time and place."""
+def last_progress(path: Path, since: int = 0) -> str:
+    """How a part's start goes on, as its log says last, from the byte `since` on; empty where it says something else.
+
+    One line, cut, without process, level, time and place.
+    """
     lines = last_lines(path, since=since).splitlines()
     said = (_BEFORE_MESSAGE.sub("", line).strip() for line in reversed(lines))
-    return next((text[:_LONGEST_MESSAGE] for text in said if any(map(str.isalpha, text))), "")
+    last = next((text for text in said if any(map(str.isalpha, text))), "")
+    return last[:_LONGEST_MESSAGE] if _PROGRESS.match(last) else ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.supervisor.child import bound_to_this_process
-from app.supervisor.logs import last_lines, last_message
+from app.supervisor.logs import last_lines, last_progress
 
 
 @dataclass(slots=True)
@@ -111,8 +111,8 @@ class Part:
         return last_lines(self.log, since=self._log_start)
 
     def doing(self) -> str:
-        """What it logged last since its start, without level, time and place; empty where that is nothing."""
-        return last_message(self.log, since=self._log_start)
+        """How its start goes on, as it logged last; empty where it logged something else."""
+        return last_progress(self.log, since=self._log_start)
 
     def terminate(self) -> None:
         """Ask it to end."""

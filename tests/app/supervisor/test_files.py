@@ -10,7 +10,7 @@ from app.errors import ConfigurationError
 from app.settings import Settings
 from app.supervisor.broker import socket_path
 from app.supervisor.lock import HomeLock, running_url
-from app.supervisor.logs import last_lines, last_message, rotate
+from app.supervisor.logs import last_lines, last_progress, rotate
 
 
 def test_the_lock_tells_who_holds_it_and_where(home: Path) -> None:
@@ -56,18 +56,24 @@ def test_last_lines_are_those_since_the_last_start(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("(EngineCore pid=7) INFO 11-25 19:05:51 [default_loader.py:9] Loading took 3 s", "Loading took 3 s"),
-        ("INFO 11-25 19:05:51 [loader.py:9] [memory] 3 GiB", "[memory] 3 GiB"),
+        (
+            "INFO 11-25 19:05:51 [model_runner.py:9] Graph capturing finished in 5 secs",
+            "Graph capturing finished in 5 secs",
+        ),
+        ("WARNING 11-25 19:05:51 [vllm.py:7] Model Runner V2 requires Triton; using the V1 model runner instead.", ""),
+        ("WARNING 11-25 19:05:51 [api_router.py:3] LoRA dynamic loading & unloading is enabled in the API server.", ""),
         ("INFO:     Started server process [7]", "Started server process [7]"),
-        ("2026-11-25 19:05:51 Ready to accept", "Ready to accept"),
+        ("INFO:     Application startup complete.", "Application startup complete."),
+        ("2026-11-25 19:05:51 Starting vLLM server", "Starting vLLM server"),
         ("Loading shards: 50%", "Loading shards: 50%"),
-        ("x" * 200, "x" * 120),
+        ("Compiling " + "x" * 200, "Compiling " + "x" * 110),
     ],
 )
-def test_the_last_message_is_what_people_read(tmp_path: Path, line: str, message: str) -> None:
+def test_the_last_message_is_shown_where_it_tells_of_progress(tmp_path: Path, line: str, message: str) -> None:
     log = tmp_path / "engine.log"
     log.write_text(f"before\n{line}\n\n-----\n")
-    assert last_message(log) == message
-    assert last_message(log, since=log.stat().st_size) == ""
+    assert last_progress(log) == message
+    assert last_progress(log, since=log.stat().st_size) == ""
 
 
 def test_the_brokers_socket_fits_into_an_address(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
