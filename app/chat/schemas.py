@@ -64,6 +64,34 @@ def _as_list(stop: object) -> object:
     return [stop] if isinstance(stop, str) else stop
 
 
+class PlainFormat(BaseModel):
+    """An answer in words, or as any JSON object."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["text", "json_object"]
+
+
+class NamedSchema(BaseModel):
+    """A JSON schema, in OpenAI's wrapping."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1)
+    description: str | None = None
+    schema_: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
+class SchemaFormat(BaseModel):
+    """An answer that a JSON schema describes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+
 class ChatMessage(BaseModel):
     """One turn of the conversation."""
 
@@ -122,7 +150,7 @@ class ChatRequest(BaseModel):
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     logit_bias: dict[str, float] | None = None
-    response_format: dict[str, Any] | None = None
+    response_format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
     # vLLM's own
     top_k: int | None = Field(None, ge=-1, le=2**31 - 1)
     min_p: float | None = Field(None, ge=0, le=1)
@@ -169,7 +197,7 @@ class ChatRequest(BaseModel):
     def for_engine(self, model: str) -> dict[str, Any]:
         """The request as the engine gets it, for the model by the engine's own name."""
         left_out = {"model", "messages", "max_completion_tokens", "stream_options", *_HARMLESS, *_NEUTRAL}
-        payload = self.model_dump(exclude=left_out, exclude_none=True)
+        payload = self.model_dump(exclude=left_out, exclude_none=True, by_alias=True)
         if limit := self.max_completion_tokens or self.max_tokens:
             payload["max_tokens"] = limit
         if self.stream_options:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -74,6 +75,28 @@ def test_half_a_surrogate_pair_is_a_400(chat_api: httpx.Client) -> None:
     body = b'{"model": "tiny", "messages": [{"role": "user", "content": "\\ud800"}]}'
     answer = chat_api.post(URL, content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["field"]) == (400, "messages.0.content")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "words"),
+    [
+        ({"type": "nonsense"}, "response_format", "json_schema"),
+        ({}, "response_format", "type"),
+        ({"type": "json_schema"}, "response_format.json_schema.json_schema", "missing"),
+        (
+            {"type": "json_schema", "json_schema": {"name": "a"}},
+            "response_format.json_schema.json_schema.schema",
+            "required",
+        ),
+    ],
+)
+def test_a_response_format_that_does_not_exist_is_named(
+    chat_api: httpx.Client, wrong: dict[str, Any], field: str, words: str
+) -> None:
+    answer = chat_api.post(URL, json={**CHAT, "response_format": wrong})
+    assert answer.status_code == 400
+    assert answer.json()["field"] == field
+    assert words in answer.json()["detail"]
 
 
 @pytest.fixture
