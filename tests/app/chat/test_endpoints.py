@@ -86,7 +86,7 @@ def test_half_a_surrogate_pair_is_a_400(chat_api: httpx.Client) -> None:
         (
             {"type": "json_schema", "json_schema": {"name": "a"}},
             "response_format.json_schema.json_schema.schema",
-            "required",
+            "missing",
         ),
     ],
 )
