@@ -1,5 +1,6 @@
 """The engine as the writer that `worker/pairs` asks for."""
 
+import asyncio
 import contextlib
 import json
 import time
@@ -9,7 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.engine.engines import Engines
-from app.errors import EngineUnavailable
+from app.engine.replica import Replica
+from app.errors import EngineBusy, EngineUnavailable
 from worker.pairs.writer import Completion, Sampling
 from worker.stages import StageInputs
 from worker.stages.journal import Journal
@@ -18,6 +20,7 @@ from worker.stages.turns import Turns
 EMBEDDED = "ingrain"
 """Owner of the models that the embedded engine lists."""
 JOURNAL_FILE = "answers.jsonl"
+_TIMES_ASKED = 3
 
 
 @dataclass(slots=True)
@@ -106,10 +109,7 @@ class EngineWriter:
             return kept
         async with self._turns.turn(group):
             with self._busy():
-                answer = await send(payload, key=group)
-        broken = {choice["finish_reason"] for choice in answer["choices"]} - {"stop", "length"}
-        if broken:  # vLLM ends what it has to drop, before it sleeps for example, as if in good order
-            raise EngineUnavailable(f"The engine broke off an answer ({', '.join(map(str, broken))}).")
+                answer = await _whole(lambda: send(payload, key=group))
         self._count(answer["usage"])
         completions = [Completion(text(choice), choice["finish_reason"]) for choice in answer["choices"]]
         self._journal.keep(payload, completions)
@@ -148,11 +148,27 @@ class EngineWriter:
         }
 
 
+async def _whole(ask: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """The first answer that the engine does not break off.
+
+    vLLM ends what it has to drop, before it sleeps for example, as if in good order.
+
+    Raises:
+        EngineUnavailable: it broke off every one.
+    """
+    for _ in range(_TIMES_ASKED):
+        answer = await ask()
+        broken = {choice["finish_reason"] for choice in answer["choices"]} - {"stop", "length"}
+        if not broken:
+            return answer
+    raise EngineUnavailable(f"The engine broke off an answer ({', '.join(map(str, broken))}).")
+
+
 @contextlib.asynccontextmanager
 async def open_writer(inputs: StageInputs) -> AsyncGenerator[EngineWriter]:
     """A writer for a stage of a job, which keeps what it was answered in the stage's scratch folder."""
     async with inputs.engine.open() as engines:
-        embedded = any(served.get("owned_by") == EMBEDDED for served in await engines.models())
+        embedded = await _is_embedded(engines)
         with Journal(inputs.scratch / JOURNAL_FILE) as journal:
             yield EngineWriter(
                 engines,
@@ -162,6 +178,19 @@ async def open_writer(inputs: StageInputs) -> AsyncGenerator[EngineWriter]:
                 most=inputs.engine.concurrency * len(inputs.engine.urls),
                 journal=journal,
             )
+
+
+async def _is_embedded(engines: Engines) -> bool:
+    """Whether every replica that answers now is the embedded engine; waits until one answers."""
+
+    async def models(replica: Replica) -> list[dict[str, Any]] | None:
+        try:
+            return await replica.client.models()
+        except (EngineBusy, EngineUnavailable):
+            return None
+
+    lists = [await engines.models(), *await asyncio.gather(*map(models, engines.replicas))]
+    return all(any(model.get("owned_by") == EMBEDDED for model in served) for served in lists if served is not None)
 
 
 def forget_answers(inputs: StageInputs) -> None:

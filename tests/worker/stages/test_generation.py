@@ -4,10 +4,12 @@ import asyncio
 import json
 import re
 import signal
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +19,12 @@ from app.errors import EngineUnavailable
 from app.jobs.settings import JobSettings, resolve
 from tests.engine.dialects import on_embedded, on_vllm
 from tests.engine.under_test import Engine
-from tests.tiny import NAME, EmbeddedEngine
+from tests.tiny import NAME, EmbeddedEngine, free_port
 from tests.worker.stages.conftest import MakeInputs
 from worker.pairs.writer import Completion, Sampling
 from worker.pairs.writing import questions_in
 from worker.stages import EngineAddress, StageInputs, ask, read
-from worker.stages.generation import JOURNAL_FILE, EngineWriter, forget_answers, open_writer
+from worker.stages.generation import EMBEDDED, JOURNAL_FILE, EngineWriter, forget_answers, open_writer
 
 TEXT = " ".join(
     f"The Hollin Museum bought {number} boats from Ada Pell in {1900 + number}." for number in range(20, 28)
@@ -121,6 +123,83 @@ def test_a_schema_holds_the_answer(inputs: StageInputs) -> None:
 def test_a_schema_is_not_sent_to_an_engine_that_knows_none(inputs: StageInputs) -> None:
     messages = [{"role": "user", "content": "Who?"}]
     assert len(write(inputs, lambda writer: writer.chat(messages, HOT, group="p1", schema=LIST))) == HOT.n
+
+
+class BreakingOff(BaseHTTPRequestHandler):
+    """An engine as vLLM, which breaks off as many answers as the server is set to."""
+
+    server: "BreakingServer"
+
+    def do_GET(self) -> None:
+        self._answer({"data": [{"id": NAME, "owned_by": self.server.owner}]})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked += 1
+        reason = "abort" if self.server.asked <= self.server.broken else "stop"
+        usage = {"prompt_tokens": 1, "completion_tokens": 1}
+        self._answer({"choices": [{"text": "Ada", "finish_reason": reason}], "usage": usage})
+
+    def _answer(self, body: dict[str, Any]) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class BreakingServer(ThreadingHTTPServer):
+    """Counts what it is asked."""
+
+    owner = "vllm"
+    broken = 0
+    asked = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@pytest.fixture
+def other_engine() -> Iterator[BreakingServer]:
+    """An engine that does as a test wants it."""
+    with BreakingServer(("127.0.0.1", 0), BreakingOff) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield server
+        server.shutdown()
+
+
+def test_an_answer_that_was_broken_off_is_asked_for_again(inputs: StageInputs, other_engine: BreakingServer) -> None:
+    there = replace(inputs, engine=EngineAddress((other_engine.url,)))
+    other_engine.broken = 2
+    (completion,) = write(there, lambda writer: writer.complete("Who", HOT, group="p1"))
+    assert (completion.text, completion.finish_reason, other_engine.asked) == ("Ada", "stop", 3)
+    other_engine.asked, other_engine.broken = 0, 10
+    with pytest.raises(EngineUnavailable, match=re.escape("broke off an answer (abort)")):
+        write(there, lambda writer: writer.complete("Why", HOT, group="p1"))
+    assert other_engine.asked == 3
+
+
+def test_the_engine_is_the_embedded_one_where_every_replica_that_answers_is(
+    inputs: StageInputs, other_engine: BreakingServer
+) -> None:
+    async def is_seeded(writer: EngineWriter) -> bool:
+        return "seed" in writer._payload(HOT, "Who")
+
+    def at(*urls: str) -> StageInputs:
+        return replace(inputs, engine=EngineAddress(urls, patience=0.5))
+
+    away = f"http://127.0.0.1:{free_port()}"
+    (real,) = inputs.engine.urls
+    for urls in ((real, other_engine.url), (other_engine.url, real)):
+        assert not write(at(*urls), is_seeded)
+    other_engine.owner = EMBEDDED
+    assert write(at(away, other_engine.url), is_seeded)
+    with pytest.raises(EngineUnavailable, match="does not answer"):
+        write(at(away), is_seeded)
 
 
 @pytest.fixture
