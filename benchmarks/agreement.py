@@ -43,10 +43,16 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Absolute differences between the engines, in nats a token, and the share of tokens with the same first choice."""
+    """Absolute differences between the engines, in nats a token.
+
+    Attributes:
+        effect: the mean difference that the adapter itself makes, to the base model on the embedded engine.
+        same_choice: the share of tokens where both have the same first choice.
+    """
 
     dtype: str
     tokens: int
+    effect: float
     mean: float
     median: float
     p99: float
@@ -54,20 +60,27 @@ class Agreement:
     same_choice: float
 
 
-def compare(dtype: str, ours: Sequence[Opinion], theirs: Sequence[Opinion]) -> Agreement:
-    """Two engines' opinions of the same answers, token by token."""
-    pairs = list(zip(ours, theirs, strict=True))
-    differences = sorted(abs(one - other) for a, b in pairs for one, other in zip(a.logprobs, b.logprobs, strict=True))
+def compare(dtype: str, base: Sequence[Opinion], ours: Sequence[Opinion], theirs: Sequence[Opinion]) -> Agreement:
+    """Two engines' opinions of the same answers, token by token; and the base model's."""
+    found = sorted(differences(ours, theirs))
+    pairs = zip(ours, theirs, strict=True)
     same = [one == other for a, b in pairs for one, other in zip(a.choices, b.choices, strict=True)]
     return Agreement(
         dtype=dtype,
-        tokens=len(differences),
-        mean=statistics.fmean(differences),
-        median=statistics.median(differences),
-        p99=differences[math.ceil(0.99 * len(differences)) - 1],
-        largest=differences[-1],
+        tokens=len(found),
+        effect=statistics.fmean(differences(base, ours)),
+        mean=statistics.fmean(found),
+        median=statistics.median(found),
+        p99=found[math.ceil(0.99 * len(found)) - 1],
+        largest=found[-1],
         same_choice=statistics.fmean(same),
     )
+
+
+def differences(some: Sequence[Opinion], others: Sequence[Opinion]) -> list[float]:
+    """Of the log-probabilities of each token, absolute."""
+    pairs = zip(some, others, strict=True)
+    return [abs(one - other) for a, b in pairs for one, other in zip(a.logprobs, b.logprobs, strict=True)]
 
 
 async def answer(engine: EngineClient, messages: list[Message], tokens: int) -> list[int]:
@@ -77,14 +90,14 @@ async def answer(engine: EngineClient, messages: list[Message], tokens: int) -> 
     return found
 
 
-async def opinion(engine: EngineClient, messages: list[Message], answer: list[int]) -> Opinion:
-    """What the adapter thinks of an answer on this engine: the prompt's log-probabilities, with the answer behind it.
+async def opinion(engine: EngineClient, model: str, messages: list[Message], answer: list[int]) -> Opinion:
+    """What a model thinks of an answer on this engine: the prompt's log-probabilities, with the answer behind it.
 
     Ask for one at a time: vLLM 0.32's build for CPUs dies of a prompt's log-probabilities while others generate.
     """
-    rendered = await engine.tokenize({"model": _ADAPTER, "messages": messages, "add_generation_prompt": True})
+    rendered = await engine.tokenize({"model": model, "messages": messages, "add_generation_prompt": True})
     prompt = [*rendered["tokens"], *answer]
-    asked = {"model": _ADAPTER, "prompt": prompt, "max_tokens": 1, "temperature": 0, "prompt_logprobs": 1}
+    asked = {"model": model, "prompt": prompt, "max_tokens": 1, "temperature": 0, "prompt_logprobs": 1}
     body = await engine.complete(asked)
     rows = body["choices"][0]["prompt_logprobs"][-len(answer) :]
     return Opinion(
@@ -93,20 +106,24 @@ async def opinion(engine: EngineClient, messages: list[Message], answer: list[in
     )
 
 
-async def answers_of(url: str, adapter: Path, asked: Sequence[list[Message]], tokens: int) -> list[list[int]]:
-    """The adapter's greedy answers to the chats, as tokens."""
+async def load(url: str, adapter: Path) -> None:
+    """Load the adapter in a folder."""
     async with EngineClient(url) as engine:
         await engine.load_adapter(_ADAPTER, adapter)
+
+
+async def answers_of(url: str, asked: Sequence[list[Message]], tokens: int) -> list[list[int]]:
+    """The adapter's greedy answers to the chats, as tokens."""
+    async with EngineClient(url) as engine:
         return list(await asyncio.gather(*(answer(engine, messages, tokens) for messages in asked)))
 
 
 async def opinions_of(
-    url: str, adapter: Path, asked: Sequence[list[Message]], answers: Sequence[list[int]]
+    url: str, model: str, asked: Sequence[list[Message]], answers: Sequence[list[int]]
 ) -> list[Opinion]:
-    """What the adapter thinks of the answers on the engine at `url`."""
+    """What the base model or the adapter, which is loaded already, thinks of the answers on the engine at `url`."""
     async with EngineClient(url) as engine:
-        await engine.load_adapter(_ADAPTER, adapter)
-        return [await opinion(engine, messages, found) for messages, found in zip(asked, answers, strict=True)]
+        return [await opinion(engine, model, messages, found) for messages, found in zip(asked, answers, strict=True)]
 
 
 def run(options: argparse.Namespace, folder: Path) -> list[Agreement]:
@@ -115,7 +132,7 @@ def run(options: argparse.Namespace, folder: Path) -> list[Agreement]:
     Raises:
         IngrainError: an engine did not start, or refused.
     """
-    adapter: Path = options.adapter or folder / _ADAPTER
+    adapter: Path = (options.adapter or folder / _ADAPTER).absolute()
     if not options.adapter:
         make_adapters(options.model, options.rank, [adapter])
     rank = read_rank(adapter)
@@ -123,15 +140,18 @@ def run(options: argparse.Namespace, folder: Path) -> list[Agreement]:
         engine_settings(name, options.model, max_loras=1, max_lora_rank=rank, vllm_python=options.vllm_python)
         for name in ENGINES
     )
-    asked, place = chats(), adapter.absolute()
+    asked = chats()
     agreements = []
     for dtype in options.dtypes:
         with running_engine(embedded, dtype, folder) as url:
-            answers = asyncio.run(answers_of(url, place, asked, options.tokens))
-            ours = asyncio.run(opinions_of(url, place, asked, answers))
+            asyncio.run(load(url, adapter))
+            answers = asyncio.run(answers_of(url, asked, options.tokens))
+            base = asyncio.run(opinions_of(url, embedded.base_model_name, asked, answers))
+            ours = asyncio.run(opinions_of(url, _ADAPTER, asked, answers))
         with running_engine(vllm, dtype, folder) as url:
-            theirs = asyncio.run(opinions_of(url, place, asked, answers))
-        agreements.append(compare(dtype, ours, theirs))
+            asyncio.run(load(url, adapter))
+            theirs = asyncio.run(opinions_of(url, _ADAPTER, asked, answers))
+        agreements.append(compare(dtype, base, ours, theirs))
     return agreements
 
 
@@ -168,11 +188,20 @@ def main() -> None:
     except IngrainError as error:
         sys.exit(f"agreement: {error.detail}")
     table = Table(title="embedded engine and vLLM: difference of log-probabilities, nats a token")
-    for heading in ("dtype", "tokens", "mean", "median", "99 %", "largest", "same first choice"):
+    for heading in (
+        "dtype",
+        "tokens",
+        "the adapter's effect",
+        "mean",
+        "median",
+        "99 %",
+        "largest",
+        "same first choice",
+    ):
         table.add_column(heading, justify="right")
     for each in agreements:
-        differences = [f"{value:.5f}" for value in (each.mean, each.median, each.p99, each.largest)]
-        table.add_row(each.dtype, str(each.tokens), *differences, f"{100 * each.same_choice:.1f} %")
+        nats = [f"{value:.2g}" for value in (each.effect, each.mean, each.median, each.p99, each.largest)]
+        table.add_row(each.dtype, str(each.tokens), *nats, f"{100 * each.same_choice:.1f} %")
     console = Console(width=140)
     console.print(table)
     console.print(f"Goal: a mean of at most {GOAL} in bfloat16.")

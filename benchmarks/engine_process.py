@@ -20,6 +20,7 @@ ENGINES: Final[tuple[EngineName, ...]] = ("embedded", "vllm")
 _START_SECONDS: Final = 900.0  # a large model that vLLM compiles for
 _STOP_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.2
+_QUIET_THREADS: Final = {"OMP_WAIT_POLICY": "PASSIVE"}  # as `ingrain up` has it
 
 
 def engine_settings(
@@ -61,7 +62,7 @@ def running_engine(settings: Settings, dtype: str, logs: Path) -> Iterator[str]:
     part = Part(
         name=settings.engine,
         command=[*engine_command(settings, Path(settings.base_model), "127.0.0.1", port), "--dtype", dtype],
-        environment=engine_environment(settings, "", os.environ),
+        environment=engine_environment(settings, "", _QUIET_THREADS | os.environ),
         address=url,
         log=logs / f"{settings.engine}-{dtype}.log",
         check=lambda: why_not_ready(f"{url}/health"),

@@ -6,27 +6,33 @@ from pathlib import Path
 import pytest
 
 from app.errors import ConfigurationError
-from benchmarks.agreement import Opinion, answers_of, compare, opinions_of, read_rank
+from benchmarks.agreement import Opinion, answers_of, compare, load, opinions_of, read_rank
 from benchmarks.engine_process import engine_settings
 from tests.benchmarks.conftest import Engine
+from tests.tiny import NAME
 from worker.distillation.prompts import student_messages
 
 
 def test_differences_are_taken_token_by_token() -> None:
+    base = [Opinion([-1.0, -3.0], [5, 6]), Opinion([-2.5], [7])]
     ours = [Opinion([-1.0, -2.0], [5, 6]), Opinion([-0.5], [7])]
     theirs = [Opinion([-1.5, -2.0], [5, 6]), Opinion([-0.25], [8])]
-    found = compare("float32", ours, theirs)
+    found = compare("float32", base, ours, theirs)
     assert (found.tokens, found.mean, found.median, found.p99, found.largest) == (3, 0.25, 0.25, 0.5, 0.5)
     assert found.same_choice == pytest.approx(2 / 3)
+    assert found.effect == 1
 
 
 def test_an_engine_agrees_with_itself_and_chooses_its_own_greedy_answer(engine: Engine) -> None:
     asked = [student_messages("Who built it?"), student_messages("And when?")]
-    adapter = engine.adapters[0].folder
-    answers = asyncio.run(answers_of(engine.url, adapter, asked, tokens=6))
-    first, second = (asyncio.run(opinions_of(engine.url, adapter, asked, answers)) for _ in range(2))
+    asyncio.run(load(engine.url, engine.adapters[0].folder))
+    answers = asyncio.run(answers_of(engine.url, asked, tokens=6))
+    base, first, second = (
+        asyncio.run(opinions_of(engine.url, model, asked, answers)) for model in (NAME, "adapter", "adapter")
+    )
     assert answers == [told.choices for told in first]
-    assert compare("float32", first, second).largest < 1e-4
+    found = compare("float32", base, first, second)
+    assert found.largest < 1e-4 < found.effect
 
 
 def test_what_is_missing_is_named(engine: Engine, tmp_path: Path) -> None:
