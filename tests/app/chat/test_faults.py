@@ -71,22 +71,32 @@ def ask_ten_times(client: openai.OpenAI) -> None:
         client.chat.completions.create(model=NAME, messages=QUESTION, max_tokens=1)
 
 
+def error_of_a_broken_stream(client: openai.OpenAI, server: EmbeddedEngine) -> openai.APIError:
+    """What the client says when the engine is killed in the middle; on a busy machine the answer may be faster."""
+    unending: dict[str, Any] = {"top_k": 1, "temperature": 1}
+    for _ in range(5):
+        stream = client.chat.completions.create(
+            model=NAME, messages=QUESTION, max_tokens=480, stream=True, extra_body=unending
+        )
+        assert next(stream).model == NAME
+        server.stop(signal.SIGKILL)
+        try:
+            list(stream)
+        except openai.APIError as error:
+            return error
+        server.start()
+    raise AssertionError("the answer was always there before the engine was killed")
+
+
 def test_full_and_dying_engines_are_told_apart(client: openai.OpenAI, small_engine: EmbeddedEngine) -> None:
     with crowded(small_engine), pytest.raises(openai.RateLimitError) as full:
         ask_ten_times(client)  # a place may come free just when we ask
     assert full.value.code == "engine_busy"
     assert int(full.value.response.headers["Retry-After"]) >= 1
 
-    unending: dict[str, Any] = {"top_k": 1, "temperature": 1}
-    stream = client.chat.completions.create(
-        model=NAME, messages=QUESTION, max_tokens=480, stream=True, extra_body=unending
-    )
-    said = next(stream)
-    assert said.model == NAME
-    small_engine.stop(signal.SIGKILL)
-    with pytest.raises(openai.APIError, match="broke off its answer") as broken:
-        list(stream)
-    assert broken.value.code == "engine_unavailable"
+    broken = error_of_a_broken_stream(client, small_engine)
+    assert "broke off its answer" in broken.message
+    assert broken.code == "engine_unavailable"
 
     with pytest.raises(openai.InternalServerError) as gone:
         client.chat.completions.create(model=NAME, messages=QUESTION)
