@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, EngineUnavailable
 from app.settings import Settings
 from app.supervisor.part import Part
 from app.supervisor.plan import engine_command, engine_environment, why_not_ready
@@ -55,7 +55,7 @@ def running_engine(settings: Settings, dtype: str, logs: Path) -> Iterator[str]:
         logs: the folder for its log.
 
     Raises:
-        ConfigurationError: it does not start; the error has the last lines of its log.
+        ConfigurationError: it does not start, or ends while it is used; the error has the last lines of its log.
     """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -72,6 +72,10 @@ def running_engine(settings: Settings, dtype: str, logs: Path) -> Iterator[str]:
     try:
         _wait_until_ready(part)
         yield url
+    except EngineUnavailable as error:
+        if part.is_running:
+            raise
+        raise ConfigurationError(_how_it_ended(part)) from error
     finally:
         part.terminate()
         deadline = time.monotonic() + _STOP_SECONDS
@@ -82,8 +86,15 @@ def running_engine(settings: Settings, dtype: str, logs: Path) -> Iterator[str]:
 
 def _wait_until_ready(part: Part) -> None:
     while why := part.why_not_ready():
-        is_late = time.monotonic() - part.started_at > _START_SECONDS
-        if is_late or not part.is_running:
-            what = f"is not ready after {_START_SECONDS:.0f} s ({why})" if is_late else part.how_it_ended()
-            raise ConfigurationError(f"The {part.name} engine {what}. Its last words:\n{part.last_words()}")
+        if not part.is_running:
+            raise ConfigurationError(_how_it_ended(part))
+        if time.monotonic() - part.started_at > _START_SECONDS:
+            raise ConfigurationError(
+                f"The {part.name} engine is not ready after {_START_SECONDS:.0f} s ({why}). Its last words:\n"
+                f"{part.last_words()}"
+            )
         time.sleep(_LOOK_SECONDS)
+
+
+def _how_it_ended(part: Part) -> str:
+    return f"The {part.name} engine {part.how_it_ended()}. Its last words:\n{part.last_words()}"

@@ -1,13 +1,18 @@
 """Figures of several rounds, and an engine that is started for them."""
 
 import argparse
+import asyncio
+import os
+import signal
 from pathlib import Path
 
 import httpx
 import pytest
 
+from app.engine.client import EngineClient
 from app.engine.slots import AdapterFiles
 from app.errors import ConfigurationError
+from app.settings import Settings
 from benchmarks.engine_process import engine_settings, running_engine
 from benchmarks.load import Measurement
 from benchmarks.serving import make_plan, make_rows
@@ -15,6 +20,19 @@ from tests.benchmarks.conftest import Engine
 
 ADAPTERS = [AdapterFiles(f"a{number}", Path(f"a{number}")) for number in range(5)]
 OPTIONS = argparse.Namespace(adapters=[1, 4], clients=[1, 8], rounds=2, seconds=1, slots_seconds=1, tokens=8)
+
+
+def children() -> set[int]:
+    """The processes that this one has started."""
+    return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
+
+
+def use_and_kill(settings: Settings, logs: Path) -> None:
+    before = children()
+    with running_engine(settings, "float32", logs) as url:
+        [victim] = children() - before
+        os.kill(victim, signal.SIGKILL)
+        asyncio.run(EngineClient(url).models())
 
 
 def test_ratios_are_taken_within_a_round_against_the_base_with_as_many_clients() -> None:
@@ -50,3 +68,9 @@ def test_an_engine_that_does_not_start_tells_its_last_words(tmp_path: Path) -> N
     with pytest.raises(ConfigurationError, match=r"embedded engine ended with status 1\. Its last words:"):
         with running_engine(settings, "auto", tmp_path):
             pass
+
+
+def test_an_engine_that_ends_while_it_is_used_tells_its_last_words(engine: Engine, tmp_path: Path) -> None:
+    settings = engine_settings("embedded", engine.base, max_loras=1, max_lora_rank=8, vllm_python=None)
+    with pytest.raises(ConfigurationError, match=r"embedded engine was ended by SIGKILL\. Its last words:"):
+        use_and_kill(settings, tmp_path)
