@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -98,7 +99,7 @@ def free_port() -> int:
 
 
 @dataclass
-class EngineServer:
+class EngineServer(ABC):
     """An engine as a process of its own, on a port of this machine."""
 
     base: Path
@@ -113,9 +114,9 @@ class EngineServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @abstractmethod
     def command(self) -> list[str]:
         """What runs it."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start it and wait until it is healthy."""

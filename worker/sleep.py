@@ -133,7 +133,7 @@ class EngineSleep:
 
         async def one(url: str) -> _Result | IngrainError:
             try:
-                async with EngineClient(url, self._key, attempts=1) as client:
+                async with EngineClient(url, self._key) as client:
                     return await ask(client)
             except IngrainError as error:
                 return error

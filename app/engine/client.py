@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import random
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -30,24 +29,20 @@ _CONNECT_SECONDS: Final = 5.0
 _CONTROL_CONNECTIONS: Final = 32
 _WRITE_ANSWERS: Final = ("/v1/chat/completions", "/v1/completions")
 _ANSWER_SECONDS: Final = 600.0
-_FIRST_PAUSE_SECONDS: Final = 0.2
-_LONGEST_PAUSE_SECONDS: Final = 5.0
-_ATTEMPTS: Final = 5
 _LOOK_SECONDS: Final = 10.0
-_INTERNAL_ERROR: Final = 500  # a defect or a lack of memory there: asking again would meet it again
+_INTERNAL_ERROR: Final = 500
 
 
 class EngineClient:
     """An engine at a URL. Use it as a context manager, or call `close`.
 
     Every call raises errors of `app.errors`: `BadEngineRequest` (the engine refuses the request, in its own words),
-    `UnknownModel`, `EngineBusy` (its queue is full, after retries), `EngineUnavailable` (it does not answer, after
-    retries, or broke off) and `EngineAsleep`. Generation changes nothing in the engine, so it is safe to ask again.
+    `UnknownModel`, `EngineBusy` (its queue is full), `EngineUnavailable` (it does not answer, or broke off) and
+    `EngineAsleep`. Each request is sent once; who asks again, and where, is the matter of `Engines`.
 
     Args:
         url: base URL, without /v1.
         api_key: the bearer key that the engine asks for; None: none.
-        attempts: how often a call is tried while the engine is busy or does not answer.
         timeout: seconds to wait for the next byte of an answer.
         max_connections: answers that may be written at once; more wait.
     """
@@ -57,12 +52,10 @@ class EngineClient:
         url: str,
         api_key: str | None = None,
         *,
-        attempts: int = _ATTEMPTS,
         timeout: float = _ANSWER_SECONDS,
         max_connections: int = 256,
     ) -> None:
         self.url = url.rstrip("/")
-        self._attempts = attempts
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
         def connections(most: int) -> httpx.AsyncClient:
@@ -131,12 +124,12 @@ class EngineClient:
         return data
 
     async def health(self) -> None:
-        """Return when the engine is healthy; asked once, without retries.
+        """Return when the engine is healthy.
 
         Raises:
             EngineUnavailable: it is not.
         """
-        await self._send("GET", "/health", attempts=1)
+        await self._send("GET", "/health")
 
     async def load_adapter(self, name: str, path: Path | str) -> None:
         """Load the adapter in a folder that the engine can read, under a name.
@@ -184,9 +177,9 @@ class EngineClient:
         with self._able_to_sleep():
             try:
                 async with asyncio.timeout(patience):
-                    await self._send("POST", "/sleep?level=1&mode=wait", attempts=1)
+                    await self._send("POST", "/sleep?level=1&mode=wait")
             except (TimeoutError, asyncio.CancelledError) as error:
-                await self._send("POST", "/sleep?level=1&mode=abort", attempts=1)
+                await self._send("POST", "/sleep?level=1&mode=abort")
                 if isinstance(error, asyncio.CancelledError):
                     raise
 
@@ -198,10 +191,10 @@ class EngineClient:
             EngineUnavailable: it does not answer, or could not.
         """
         with self._able_to_sleep():
-            await self._send("POST", "/wake_up", attempts=1)
+            await self._send("POST", "/wake_up")
 
     async def is_sleeping(self) -> bool:
-        """Whether the engine sleeps, or is about to; asked once, without retries.
+        """Whether the engine sleeps, or is about to.
 
         Raises:
             ConfigurationError: the engine has no such call.
@@ -210,7 +203,7 @@ class EngineClient:
         with self._able_to_sleep():
             try:
                 async with asyncio.timeout(_LOOK_SECONDS):
-                    response = await self._send("GET", "/is_sleeping", attempts=1)
+                    response = await self._send("GET", "/is_sleeping")
             except TimeoutError:
                 raise EngineUnavailable(
                     f"The engine at {self.url} did not say within {_LOOK_SECONDS:.0f} s whether it sleeps."
@@ -232,31 +225,8 @@ class EngineClient:
         return body
 
     async def _send(
-        self,
-        method: str,
-        path: str,
-        payload: Payload | None = None,
-        *,
-        stream: bool = False,
-        attempts: int | None = None,
+        self, method: str, path: str, payload: Payload | None = None, *, stream: bool = False
     ) -> httpx.Response:
-        """Send a request until it is answered, with growing pauses while the engine is busy or away."""
-        left = attempts or self._attempts
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            left -= 1
-            try:
-                return await self._send_once(method, path, payload, stream=stream)
-            except EngineAsleep:
-                raise  # it sleeps for longer than anyone waits
-            except (EngineBusy, EngineUnavailable) as error:
-                if left <= 0 or error.extra.get("engine_status") == _INTERNAL_ERROR:
-                    raise
-                asked = float(error.headers.get("Retry-After", 0))
-            await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, max(asked, pause * random.uniform(0.5, 1.5))))  # noqa: S311
-            pause *= 2
-
-    async def _send_once(self, method: str, path: str, payload: Payload | None, *, stream: bool) -> httpx.Response:
         http = self._answers if path in _WRITE_ANSWERS else self._http
         request = http.build_request(method, path, json=None if payload is None else dict(payload))
         try:

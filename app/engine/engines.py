@@ -54,7 +54,7 @@ class Engines:
         concurrency: int = 64,
         may_sleep: bool = False,
     ) -> None:
-        clients = [EngineClient(url, api_key, attempts=1) for url in urls]
+        clients = [EngineClient(url, api_key) for url in urls]
         self.replicas = [Replica(client, Slots(client, slots, patience), may_sleep=may_sleep) for client in clients]
         self._patience = patience
         self._busy_patience = busy_patience

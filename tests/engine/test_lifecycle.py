@@ -82,7 +82,7 @@ def _ends_within_seconds_in_the_middle_of_an_answer(server: EmbeddedEngine) -> N
 
 def test_nobody_there_is_unavailable() -> None:
     async def ask() -> None:
-        async with EngineClient(f"http://127.0.0.1:{free_port()}", attempts=2) as client:
+        async with EngineClient(f"http://127.0.0.1:{free_port()}") as client:
             await client.complete(ASK)
 
     with pytest.raises(EngineUnavailable, match="does not answer"):

@@ -4,6 +4,7 @@ A field that would change the answer and that this engine cannot do is refused, 
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -65,7 +66,7 @@ class StreamOptions(BaseModel):
     continuous_usage_stats: Literal[False] = False
 
 
-class GenerationRequest(BaseModel):
+class GenerationRequest(BaseModel, ABC):
     """What both kinds of completions share."""
 
     model_config = ConfigDict(extra="ignore", strict=False)
@@ -111,9 +112,9 @@ class GenerationRequest(BaseModel):
         return self
 
     @property
+    @abstractmethod
     def wanted_logprobs(self) -> int | None:
         """How many likeliest tokens to report at each position; None: no report."""
-        raise NotImplementedError
 
     def sampling(self, max_tokens: int) -> SamplingParams:
         """The parameters for the engine."""

@@ -12,6 +12,7 @@ import pytest
 
 from app.engine.client import EngineClient
 from app.errors import BadEngineRequest, EngineBusy, EngineUnavailable, UnknownModel
+from tests.app.engine.told_answers import told_answers
 from tests.engine.under_test import Engine
 
 T = TypeVar("T")
@@ -112,43 +113,25 @@ def test_a_stream_that_is_closed_frees_the_engine(engine: Engine) -> None:
 
 
 def test_an_engine_that_is_busy_or_broken_is_told_apart() -> None:
-    """What the engine itself cannot be made to say at will comes from a small server that answers as told."""
-    answers = [b"503 Service Unavailable", b"429 Too Many Requests", b"200 OK", b"500 Internal Server Error"]
-    asked = 0
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        await reader.readuntil(b"\r\n\r\n")
-        body = b'{"data": [], "error": {"message": "as told"}}'
-        status = answers[min(asked, len(answers) - 1)]
-        asked += 1
-        writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (status, len(body), body))
-        await writer.drain()
-        writer.close()
-
     async def run() -> None:
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        async with server, EngineClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
-            assert await client.models() == []
-            assert asked == 3
-            with pytest.raises(EngineUnavailable, match="as told"):
-                await client.models()
-            assert asked == 4  # an internal error is not asked for twice
-            answers[:] = [b"429 Too Many Requests"]
-            client._attempts = 2
-            with pytest.raises(EngineBusy, match="as told") as busy:
-                await client.models()
-            assert busy.value.headers["Retry-After"] == "2"
-            answers[:] = [b"401 Unauthorized"]
-            with pytest.raises(EngineUnavailable, match="INGRAIN_ENGINE_API_KEY"):
-                await client.health()
+        async with told_answers(503, 429, 500, 401) as (url, asked), EngineClient(url) as client:
+            for kind, words in (
+                (EngineUnavailable, "as told"),
+                (EngineBusy, "as told"),
+                (EngineUnavailable, "as told"),
+                (EngineUnavailable, "INGRAIN_ENGINE_API_KEY"),
+            ):
+                with pytest.raises(kind, match=words) as told:
+                    await client.models()
+                assert kind is EngineUnavailable or told.value.headers["Retry-After"] == "2"
+            assert len(asked) == 4  # each once
 
     asyncio.run(run())
 
 
 def test_answers_in_plenty_do_not_hold_up_a_look_at_its_health(engine: Engine) -> None:
     async def ask() -> None:
-        async with EngineClient(engine.url, max_connections=1, timeout=1, attempts=1) as client:
+        async with EngineClient(engine.url, max_connections=1, timeout=1) as client:
             stream = client.stream_chat({**CHAT, "max_tokens": 200})
             async with contextlib.aclosing(stream):
                 await anext(stream)

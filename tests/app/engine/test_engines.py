@@ -13,7 +13,8 @@ import pytest
 
 from app.engine.engines import Engines
 from app.engine.slots import AdapterFiles
-from app.errors import BadEngineRequest, EngineAsleep, EngineUnavailable
+from app.errors import BadEngineRequest, EngineAsleep, EngineBusy, EngineUnavailable
+from tests.app.engine.told_answers import told_answers
 from tests.engine.dialects import DIALECT
 from tests.tiny import EngineServer, free_port, make_adapter, make_base
 
@@ -182,6 +183,22 @@ def test_an_adapter_that_cannot_be_read_is_told_at_once(pair: list[EngineServer]
                 await engines.chat(CHAT, AdapterFiles("none", base))
             assert time.monotonic() - began < 5
             assert all(one.rests_until == 0 for one in engines.replicas)
+
+    asyncio.run(run())
+
+
+def test_a_busy_engine_is_asked_again_and_a_broken_one_once_more() -> None:
+    async def run() -> None:
+        async with told_answers(503, 429, 200) as (url, given), Engines([url]) as engines:
+            assert await engines.models() == []
+            assert given == [503, 429, 200]
+        async with told_answers(500) as (url, given), Engines([url]) as engines:
+            with pytest.raises(EngineUnavailable, match="as told"):
+                await engines.models()
+            assert given == [500, 500]
+        async with told_answers(429) as (url, given), Engines([url], busy_patience=0.1) as engines:
+            with pytest.raises(EngineBusy, match="as told"):
+                await engines.models()
 
     asyncio.run(run())
 

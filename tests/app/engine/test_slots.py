@@ -25,7 +25,7 @@ def _names(engine: Engine) -> set[str]:
 
 @contextlib.asynccontextmanager
 async def _replica(engine: Engine, slots: int, patience: float = 30.0) -> Any:
-    async with EngineClient(engine.url, attempts=1) as client:
+    async with EngineClient(engine.url) as client:
         replica = Replica(client, Slots(client, slots, patience))
         try:
             yield replica
@@ -108,7 +108,7 @@ def test_more_adapters_than_slots_take_turns_without_thrashing(engine: Engine) -
             answered[files.id] += 1
 
     async def run() -> None:
-        async with Counting(engine.url, attempts=1) as client:
+        async with Counting(engine.url) as client:
             replica = Replica(client, Slots(client, 2, 30.0))
             until = time.monotonic() + 6
             adapters = [AdapterFiles(name, engine.red) for name in names]
@@ -203,7 +203,7 @@ def test_an_adapter_that_others_unload_again_and_again_is_loaded_again_and_again
             return await super().chat(payload)
 
     async def run() -> None:
-        async with Robbed(engine.url, attempts=1) as client:
+        async with Robbed(engine.url) as client:
             replica = Replica(client, Slots(client, 2, 30.0))
             assert (await replica.chat(CHAT, red))["model"] == "red"
             client.times = 1_000

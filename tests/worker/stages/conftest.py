@@ -6,13 +6,15 @@ prompts go out, answers come back, filters count and artefacts appear.
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.jobs.settings import JobSettings, resolve
-from tests.tiny import NAME, EmbeddedEngine, make_base
-from worker.stages import DocumentText, EngineAddress, StageInputs
+from tests.tiny import EmbeddedEngine, make_base
+from tests.worker.stages.made_inputs import stage_inputs
+from worker.stages import DocumentText, StageInputs
 
 MakeInputs = Callable[..., StageInputs]
 
@@ -35,18 +37,10 @@ def make_inputs(writing_engine: EmbeddedEngine, tmp_path: Path) -> MakeInputs:
     """Inputs for one document: `make_inputs(text, seed=1)`."""
 
     def make(text: str, title: str = "The Hollin Museum", **settings: int) -> StageInputs:
-        return StageInputs(
-            job_id="job_1",
-            adapter_id="adp_1",
+        return replace(
+            stage_inputs(writing_engine.base, writing_engine.url, tmp_path),
             settings=resolve(JobSettings.model_validate(settings)),
             documents=(DocumentText("doc_1", title, text),),
-            base_model=writing_engine.base,
-            base_model_name=NAME,
-            base_revision="a" * 40,
-            engine=EngineAddress((writing_engine.url,)),
-            artefacts=tmp_path / "artefacts",
-            scratch=tmp_path / "scratch",
-            max_lora_rank=16,
         )
 
     return make

@@ -12,9 +12,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app.errors import StageError
 from app.jobs.settings import Effort, JobSettings, resolve
-from tests.tiny import NAME, make_base
+from tests.tiny import make_base
+from tests.worker.stages.made_inputs import stage_inputs
 from worker.distillation import training
-from worker.stages import EngineAddress, StageInputs, distil, examine
+from worker.stages import StageInputs, distil, examine
 
 PASSAGE = {
     "id": "p0001",
@@ -49,19 +50,7 @@ def inputs(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage
     _write(tmp_path / "artefacts" / "ask" / "questions.jsonl", questions)
     _write(tmp_path / "artefacts" / "answer" / "pairs.jsonl", pairs)
     settings = JobSettings.model_validate({"rank": 4, "epochs": 3, "batch_size": 2, "learning_rate": 5e-3})
-    return StageInputs(
-        job_id="job_1",
-        adapter_id="adp_1",
-        settings=resolve(settings),
-        documents=(),
-        base_model=base,
-        base_model_name=NAME,
-        base_revision="a" * 40,
-        engine=EngineAddress(("http://127.0.0.1:1",)),
-        artefacts=tmp_path / "artefacts",
-        scratch=tmp_path / "scratch",
-        max_lora_rank=8,
-    )
+    return replace(stage_inputs(base, "http://127.0.0.1:1", tmp_path), settings=resolve(settings))
 
 
 def test_pairs_become_an_adapter_with_losses_and_a_canary(inputs: StageInputs) -> None:
@@ -97,12 +86,7 @@ def test_a_killed_stage_goes_on_from_its_checkpoint(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(training, "CHECKPOINT_STEPS", 2)
     _, whole = _distil(replace(inputs, scratch=inputs.scratch / "other"), name="whole")
 
-    def die(done: int, total: int) -> None:
-        if done == total - 1:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        distil.run(inputs, inputs.artefacts / "killed", die)
+    _die_before_the_last_step(inputs)
     told: list[tuple[int, int]] = []
     _, again = _distil(inputs, told)
     assert [total - done for done, total in told[1:]] == [6, 1, 0]  # prepared, then the fifth and the sixth step
@@ -116,12 +100,7 @@ def test_a_checkpoint_of_another_revision_of_the_base_model_is_not_gone_on_from(
 ) -> None:
     monkeypatch.setattr(training, "CHECKPOINT_STEPS", 2)
 
-    def die(done: int, total: int) -> None:
-        if done == total - 1:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        distil.run(inputs, inputs.artefacts / "killed", die)
+    _die_before_the_last_step(inputs)
     told: list[tuple[int, int]] = []
     _distil(replace(inputs, base_revision="b" * 40), told)
     assert [total - done for done, total in told[1:]] == [6, 5, 4, 3, 2, 1, 0]
@@ -172,6 +151,15 @@ def test_the_report_compares_base_teacher_and_adapter(inputs: StageInputs) -> No
     assert report["drift"] > 0
     assert 0 < report["general"]["same_first_choice"] <= 1
     assert summary["recall"] == report["recall"]
+
+
+def _die_before_the_last_step(inputs: StageInputs) -> None:
+    def die(done: int, total: int) -> None:
+        if done == total - 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distil.run(inputs, inputs.artefacts / "killed", die)
 
 
 def _distil(

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 import pytest
 
 from app.errors import EngineUnavailable
-from app.jobs.settings import JobSettings, resolve
 from tests.engine.dialects import on_embedded, on_vllm
 from tests.engine.under_test import Engine
 from tests.tiny import NAME, EmbeddedEngine, free_port
 from tests.worker.stages.conftest import MakeInputs
+from tests.worker.stages.made_inputs import stage_inputs
 from worker.pairs.writer import Completion, Sampling
 from worker.pairs.writing import questions_in
 from worker.stages import EngineAddress, StageInputs, ask, read
@@ -39,19 +39,7 @@ Result = TypeVar("Result")
 @pytest.fixture
 def inputs(engine: Engine, tmp_path: Path) -> StageInputs:
     """A stage's, with the engine under test."""
-    return StageInputs(
-        job_id="job_1",
-        adapter_id="adp_1",
-        settings=resolve(JobSettings()),
-        documents=(),
-        base_model=engine.base,
-        base_model_name=NAME,
-        base_revision="a" * 40,
-        engine=EngineAddress((engine.url,)),
-        artefacts=tmp_path / "artefacts",
-        scratch=tmp_path / "scratch",
-        max_lora_rank=16,
-    )
+    return stage_inputs(engine.base, engine.url, tmp_path)
 
 
 def write(inputs: StageInputs, work: Callable[[EngineWriter], Awaitable[Result]]) -> Result:

@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import pytest
 
 from app.errors import EngineUnavailable, StageError
-from app.jobs.settings import JobSettings, resolve
 from tests.engine.reference import greedy, logprobs, tokenizer_of
-from tests.engine.under_test import MAX_RANK, Engine
+from tests.engine.under_test import Engine
 from tests.tiny import NAME, free_port
+from tests.worker.stages.made_inputs import stage_inputs
 from worker.stages import EngineAddress, StageInputs, publish
 
 MESSAGES = [{"role": "user", "content": "who built the lighthouse?"}]
@@ -35,19 +35,7 @@ def inputs(engine: Engine, tmp_path: Path) -> StageInputs:
     told = logprobs(engine.base, prompt + answer, engine.red)[len(prompt) - 1 :]
     canary = {"messages": MESSAGES, "answer_token_ids": answer, "logprobs": told}
     (distil / "training.json").write_text(json.dumps({"loss": [], "canary": canary}))
-    return StageInputs(
-        job_id="job_1",
-        adapter_id="adp_1",
-        settings=resolve(JobSettings()),
-        documents=(),
-        base_model=engine.base,
-        base_model_name=NAME,
-        base_revision="a" * 40,
-        engine=EngineAddress((engine.url,)),
-        artefacts=tmp_path / "artefacts",
-        scratch=tmp_path / "scratch",
-        max_lora_rank=MAX_RANK,
-    )
+    return stage_inputs(engine.base, engine.url, tmp_path)
 
 
 def _run(inputs: StageInputs, out: Path) -> dict[str, Any]:
