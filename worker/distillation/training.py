@@ -37,7 +37,10 @@ class TrainingFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A question, the tokens of an answer to it, and what the teacher wants there: (answer tokens, D)."""
+    """A question, the tokens of an answer to it, and what the teacher wants there: (answer tokens, D).
+
+    What the target is, is up to the objective; for `forward_kl` it is the teacher's last hidden states.
+    """
 
     question: str
     answer: tuple[int, ...]
@@ -65,6 +68,11 @@ class History:
     losses: list[tuple[int, float, float]] = field(default_factory=list)
 
 
+Objective = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+"""The loss of each answer token, as `forward_kl` has it: of the student's last hidden states (N, D), the lessons'
+targets one after the other (N, …), the LM head (V, D) and the temperature."""
+
+
 def steps_of(plan: Plan, lessons: int) -> int:
     """How many steps the whole training takes."""
     return plan.epochs * math.ceil(lessons / plan.batch_size)
@@ -77,6 +85,7 @@ def train(
     plan: Plan,
     checkpoint: Path | None = None,
     tell: Callable[[int, int], None] = lambda _done, _total: None,
+    objective: Objective = forward_kl,
 ) -> History:
     """Teach the student its lessons.
 
@@ -87,6 +96,7 @@ def train(
         plan: how.
         checkpoint: file that the state is kept in, and taken up from.
         tell: called with the steps done and their total.
+        objective: what the lessons are learnt by; what is kept is always kept by `forward_kl`.
 
     Raises:
         TrainingFailed: a loss was not finite.
@@ -104,7 +114,7 @@ def train(
     for step in range(first, total):
         for group in optimiser.param_groups:
             group["lr"] = plan.learning_rate * rate_at(step, total)
-        distil, retention = _losses(student, *_batch(student, lessons, kept, plan, step), plan)
+        distil, retention = _losses(student, *_batch(student, lessons, kept, plan, step), plan, objective)
         loss = distil + plan.retention_weight * retention
         if not torch.isfinite(loss):
             raise TrainingFailed(
@@ -155,15 +165,18 @@ def _losses(
     taught: Sequence[tuple[Exchange, Tensor]],
     kept: Sequence[tuple[Exchange, Tensor]],
     plan: Plan,
+    objective: Objective,
 ) -> tuple[Tensor, Tensor]:
-    """The mean divergence of an answer token: from the teacher, and from the base model on what is to be kept."""
-    both = [*taught, *kept]
-    hidden_ND = student.hidden(pack([exchange for exchange, _ in both]))
-    target_ND = torch.cat([target for _, target in both]).to(student.device)
-    values_N = forward_kl(hidden_ND, target_ND, student.head_VD, plan.temperature)
+    """The mean loss of an answer token: of the lessons, and how far the student is from the base on what is kept."""
+    hidden_ND = student.hidden(pack([exchange for exchange, _ in (*taught, *kept)]))
     border = sum(len(exchange.answer) for exchange, _ in taught)
-    retention = values_N[border:].mean() if kept else values_N.new_zeros(())
-    return values_N[:border].mean(), retention
+
+    def loss_of(measure: Objective, part_ND: Tensor, lessons: Sequence[tuple[Exchange, Tensor]]) -> Tensor:
+        target = torch.cat([target for _, target in lessons]).to(student.device)
+        return measure(part_ND, target, student.head_VD, plan.temperature).mean()
+
+    retention = loss_of(forward_kl, hidden_ND[border:], kept) if kept else hidden_ND.new_zeros(())
+    return loss_of(objective, hidden_ND[:border], taught), retention
 
 
 def _keep(

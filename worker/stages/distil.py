@@ -7,6 +7,8 @@ import hashlib
 import json
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from app.errors import StageError
 from app.jobs.settings import Effort
 from worker.distillation import retention, teacher, training
 from worker.distillation.generation import greedy
+from worker.distillation.loss import forward_kl
 from worker.distillation.prompts import quoting_messages, student_messages
 from worker.distillation.student import (
     Student,
@@ -40,8 +43,30 @@ RETENTION_BATCH = 3  # beside the pairs of each step
 CANARY_TOKENS = 24
 
 
-def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
-    """Train the adapter. Writes `adapter/` in PEFT's own layout, and `training.json`."""
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How pairs are taught.
+
+    Attributes:
+        name: tells its checkpoints from another method's.
+        lessons: makes the lessons of pairs, with the student that is to learn them and the job's teaching.
+        objective: what they are learnt by.
+    """
+
+    name: str
+    lessons: Callable[[Student, list[dict[str, Any]], Teaching], list[training.Lesson]]
+    objective: training.Objective
+
+
+def run(inputs: StageInputs, out: Path, progress: Progress, method: Method | None = None) -> dict[str, Any]:
+    """Train the adapter. Writes `adapter/` in PEFT's own layout, and `training.json`.
+
+    Args:
+        inputs: the pairs, the base model, the settings.
+        out: folder of the artefact.
+        progress: told the share of the work that is done.
+        method: prompt distillation where none is given.
+    """
     settings = inputs.settings
     if settings.rank > inputs.max_lora_rank:
         raise StageError(
@@ -55,7 +80,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     device = choose_device()
     try:
         student = new_student(inputs.base_model, settings.rank, settings.seed, device, choose_dtype(device))
-        return _run(inputs, out, progress, student, pairs)
+        return _run(inputs, out, progress, student, pairs, method or PROMPT_DISTILLATION)
     except (UnsuitableModel, training.TrainingFailed) as error:
         raise StageError(str(error)) from error
     except torch.OutOfMemoryError as error:
@@ -66,7 +91,12 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
 
 
 def _run(
-    inputs: StageInputs, out: Path, progress: Progress, student: Student, pairs: list[dict[str, Any]]
+    inputs: StageInputs,
+    out: Path,
+    progress: Progress,
+    student: Student,
+    pairs: list[dict[str, Any]],
+    method: Method,
 ) -> dict[str, Any]:
     began, settings = time.monotonic(), inputs.settings
     plan = training.Plan(
@@ -77,7 +107,7 @@ def _run(
         retention_weight=settings.retention_weight,
         retention_batch=RETENTION_BATCH,
         seed=settings.seed,
-        name=_name(inputs, pairs),
+        name=_name(inputs, pairs, method),
     )
     steps = training.steps_of(plan, len(pairs))
     prepared = max(1, steps // 8)  # answers to keep and targets take about an eighth of the training's time
@@ -86,14 +116,16 @@ def _run(
     kept = retention.keep(student, retention.chosen(many, settings.seed)) if many else []
     progress(prepared // 2, total)
     passages = passages_from(inputs.artefacts / "read" / "passages.jsonl")
-    lessons = _lessons(student, pairs, Teaching(passages, inputs.base_model))
+    lessons = method.lessons(student, pairs, Teaching(passages, inputs.base_model))
     progress(prepared, total)
     training_began = time.monotonic()
 
     def tell(done: int, _: int) -> None:
         progress(prepared + done, total)
 
-    history = training.train(student, lessons, kept, plan, inputs.scratch / "training.safetensors", tell)
+    history = training.train(
+        student, lessons, kept, plan, inputs.scratch / "training.safetensors", tell, method.objective
+    )
     student.save(out / "adapter")
     trained = round(time.monotonic() - training_began, 3)
     report = {
@@ -145,8 +177,11 @@ def _canary(student: Student, pairs: list[dict[str, Any]]) -> dict[str, Any]:
     return {"messages": messages, "answer_token_ids": answer.tokens, "logprobs": answer.logprobs}
 
 
-def _name(inputs: StageInputs, pairs: list[dict[str, Any]]) -> str:
-    """What a checkpoint belongs to: these pairs, these settings, this revision of this base model."""
+PROMPT_DISTILLATION = Method("prompt distillation", _lessons, forward_kl)
+
+
+def _name(inputs: StageInputs, pairs: list[dict[str, Any]], method: Method) -> str:
+    """What a checkpoint belongs to: this method, these pairs and settings, this revision of this base model."""
     settings = inputs.settings.model_dump(mode="json")
-    content = json.dumps([settings, inputs.base_model_name, inputs.base_revision, pairs], sort_keys=True)
+    content = json.dumps([method.name, settings, inputs.base_model_name, inputs.base_revision, pairs], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

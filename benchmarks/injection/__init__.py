@@ -1,0 +1,1 @@
+"""Ways of giving a model knowledge of passages, compared on the same questions: what `squadshifts.py` is made of."""

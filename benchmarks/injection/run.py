@@ -1,0 +1,182 @@
+"""A run: pairs, adapters and answers, each made once and kept in the run's folder."""
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from app.retrieval.ranking import Ranker
+
+from app.jobs.settings import ResolvedSettings
+from benchmarks.engine_process import EngineName, engine_settings, running_engine
+from benchmarks.injection.answers import Answers, answer_all, chat, read_answers
+from benchmarks.injection.data import Item
+from benchmarks.injection.methods import WAYS, Way
+from benchmarks.injection.pairs import read_pairs, summaries, thinned, with_greedy_answers, write_pairs
+from benchmarks.injection.steps import Tell, once, say, teller
+from worker.distillation.student import (
+    Student,
+    choose_device,
+    choose_dtype,
+    load_student,
+    new_student,
+    use_all_cores,
+)
+from worker.pairs.model_size import parameters_of
+from worker.pairs.records import passages_from
+from worker.pairs.writing import STRONG_MODEL
+from worker.stages import DocumentText, EngineAddress, StageInputs, answer, ask, distil, read
+from worker.stages.distil import PROMPT_DISTILLATION, Method
+
+PAIRS: Final = "pairs"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run does.
+
+    Attributes:
+        items: the passages with their questions.
+        model: folder of the base model; revision: which it is.
+        methods: names of `WAYS`.
+        settings: of the adapters, but for the seed.
+        most_pairs: of a passage; None: all that were made.
+        retrieval: how passages are found, and how many are read.
+        engine: what writes the pairs.
+        folder: of the run.
+    """
+
+    items: tuple[Item, ...]
+    model: Path
+    revision: str
+    methods: tuple[str, ...]
+    settings: ResolvedSettings
+    most_pairs: int | None
+    retrieval: str
+    passages_read: int
+    engine: EngineName
+    vllm_python: Path | None
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of one seed: each method's answers by question, its seconds, and what is told of the pairs."""
+
+    answers: dict[str, dict[str, str]]
+    seconds: dict[str, float]
+    pairs: dict[str, Any]
+
+
+def run(plan: Plan, seed: int) -> Made:
+    """Make what is missing of one seed."""
+    use_all_cores()
+    folder = plan.folder / f"seed-{seed}"
+    inputs = _inputs(plan, folder, seed)
+    ways = {name: WAYS[name] for name in plan.methods}
+    trained = {way.adapter.name: way.adapter for way in ways.values() if way.adapter}
+    spent: dict[str, float] = {}
+    if trained:
+        spent[PAIRS] = once(
+            folder / PAIRS, f"seed {seed}: pairs", lambda out, tell: _make_pairs(plan, inputs, out, tell)
+        )
+    for method in trained.values():
+        spent[method.name] = once(
+            _adapter(folder, method),
+            f"seed {seed}: {method.name}",
+            lambda out, tell, method=method: _train(inputs, method, folder / PAIRS, out, tell),
+        )
+    answers = {name: _answers(plan, folder, name, way, seed) for name, way in ways.items()}
+    seconds = {
+        name: answers[name].seconds + (spent[PAIRS] + spent[way.adapter.name] if way.adapter else 0.0)
+        for name, way in ways.items()
+    }
+    told = json.loads((folder / PAIRS / "pairs.json").read_text()) if trained else {}
+    return Made({name: said.answers for name, said in answers.items()}, seconds, told)
+
+
+def _adapter(folder: Path, method: Method) -> Path:
+    return folder / method.name.replace(" ", "-")
+
+
+def _inputs(plan: Plan, folder: Path, seed: int) -> StageInputs:
+    return StageInputs(
+        job_id="benchmark",
+        adapter_id="benchmark",
+        settings=plan.settings.model_copy(update={"seed": seed}),
+        documents=tuple(DocumentText(item.id, item.title, item.passage) for item in plan.items),
+        base_model=plan.model,
+        base_model_name=str(plan.model.absolute()),
+        base_revision=plan.revision,
+        engine=EngineAddress(()),
+        artefacts=folder,
+        scratch=folder / "scratch",
+        max_lora_rank=plan.settings.rank,
+    )
+
+
+def _make_pairs(plan: Plan, inputs: StageInputs, out: Path, tell: Tell) -> None:
+    """read, ask and answer, as a job with all passages as its documents; then the pairs to train on are chosen."""
+    settings = engine_settings(
+        plan.engine, plan.model, max_loras=1, max_lora_rank=plan.settings.rank, vllm_python=plan.vllm_python
+    )
+    inputs.scratch.mkdir(parents=True, exist_ok=True)
+    with running_engine(settings, "auto", inputs.scratch) as url:
+        for name, stage in (("read", read), ("ask", ask), ("answer", answer)):
+            (out / name).mkdir()
+            scratch = inputs.scratch / name
+            scratch.mkdir(exist_ok=True)
+            asking = replace(inputs, engine=EngineAddress((url,)), artefacts=out, scratch=scratch)
+            began = time.monotonic()
+            stage.run(asking, out / name, teller(f"{name}"))
+            say(f"{name}: {time.monotonic() - began:.0f} s")
+    documents = {passage.id: passage.document_id for passage in passages_from(out / "read" / "passages.jsonl")}
+    made = read_pairs(out)
+    chosen = thinned(made, documents, plan.most_pairs)
+    write_pairs(out / "chosen", chosen)
+    told = {"made": len(made), "trained_on": len(chosen), **summaries(out)}
+    (out / "pairs.json").write_text(json.dumps(told))
+    tell(1, 1)
+
+
+def _train(inputs: StageInputs, method: Method, pairs: Path, out: Path, tell: Tell) -> None:
+    """Train an adapter on the chosen pairs."""
+    artefacts = out / "artefacts"
+    artefacts.mkdir()
+    (artefacts / "read").symlink_to((pairs / "read").absolute())
+    chosen = read_pairs(pairs / "chosen")
+    write_pairs(artefacts, chosen if method is PROMPT_DISTILLATION else with_greedy_answers(chosen))
+    scratch = inputs.scratch / method.name.replace(" ", "-")
+    scratch.mkdir(parents=True, exist_ok=True)
+    distil.run(replace(inputs, artefacts=artefacts, scratch=scratch), out, tell, method)
+
+
+def _answers(plan: Plan, folder: Path, name: str, way: Way, seed: int) -> Answers:
+    """Answer what is not answered yet; the base model needs no seed, so it answers once for all."""
+    file = (folder if way.adapter else plan.folder) / f"answers-{name}.json"
+    ranker = Ranker([f"{item.title} {item.passage}" for item in plan.items], plan.retrieval)
+
+    def find(question: str) -> Sequence[int]:
+        return [index for index, _ in ranker.best(question, plan.passages_read)]
+
+    shown = parameters_of(plan.model) < STRONG_MODEL
+    chats = {
+        asked.id: chat(plan.items, item, asked.question, way.reading, find, shown)
+        for item in plan.items
+        for asked in item.questions
+    }
+    if chats.keys() - read_answers(file).answers.keys():
+        student = _load(plan, folder, way)
+        with nullcontext() if way.adapter else student.as_base():
+            answer_all(student, plan.items, chats, file, teller(f"seed {seed}: {name} answers"))
+    return read_answers(file)
+
+
+def _load(plan: Plan, folder: Path, way: Way) -> Student:
+    device = choose_device()
+    if way.adapter is None:
+        return new_student(plan.model, 1, 0, device, choose_dtype(device))
+    return load_student(plan.model, _adapter(folder, way.adapter) / "adapter", device, choose_dtype(device))
