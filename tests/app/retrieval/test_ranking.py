@@ -1,0 +1,78 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.retrieval.ranking import Method, Ranker
+
+PASSAGES = [
+    "The lighthouse of Orvenna was built in 1821 by Maret Quill.",
+    "Its lamp burns rapeseed oil, which ships bring in spring.",
+    "The organ has 7 pipes and was designed by Ada Tamsin.",
+    "The baker sells rye bread in the harbour every morning.",
+]
+METHODS: tuple[Method, ...] = ("bm25", "embeddings", "hybrid")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("question", "right"),
+    [
+        ("Who built the lighthouse?", 0),
+        ("Which oil burns in the lamp?", 1),
+        ("Who was the designer of the organ's pipes?", 2),
+        ("Where does the baker sell bread?", 3),
+    ],
+)
+def test_the_passage_that_answers_comes_first(method: Method, question: str, right: int) -> None:
+    best = Ranker(PASSAGES, method).best(question, 3)
+    assert best[0][0] == right
+    assert len(best) == 3
+    scores = [score for _, score in best]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > scores[1]
+
+
+def test_words_meet_in_their_stems_and_digits_count() -> None:
+    ranker = Ranker(PASSAGES)
+    assert ranker.best("designing an organ", 1)[0][0] == 2
+    assert ranker.best("7", 1)[0][0] == 2
+    assert ranker.best("baking, sellers, breads", 1)[0][0] == 3
+
+
+def test_scripts_without_spaces_are_ranked_by_their_characters() -> None:
+    assert Ranker(["灯台は海辺にある。", "猫は家にいる。"]).best("猫はどこ", 1)[0][0] == 1
+
+
+def test_meaning_finds_what_shares_no_word_with_the_question() -> None:
+    question = "cakes and pastry shop at the port"
+    assert Ranker(PASSAGES, "bm25").best(question, 1) == [(0, 0.0)]
+    assert Ranker(PASSAGES, "embeddings").best(question, 1)[0][0] == 3
+    assert Ranker(PASSAGES, "hybrid").best(question, 1)[0][0] == 3
+
+
+def test_fusion_adds_what_the_two_rankings_give() -> None:
+    best = dict(Ranker(PASSAGES, "hybrid").best("organ", 4))
+    assert best[2] == pytest.approx(2 / 61)  # first in both
+    assert sorted(best.values()) == pytest.approx([1 / 64, 1 / 63, 1 / 62, 2 / 61])  # the others share no word
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_equals_keep_their_order_and_all_come(method: Method) -> None:
+    same = Ranker(["nothing in common"] * 5, method)
+    assert [index for index, _ in same.best("the lighthouse", 9)] == [0, 1, 2, 3, 4]
+    assert same.best("the lighthouse", 0) == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("passages", [[], [""], ["the", "…"]])
+@pytest.mark.parametrize("question", ["Who built it?", ""])
+def test_nothing_to_rank_by_is_no_error(method: Method, passages: list[str], question: str) -> None:
+    assert len(Ranker(passages, method).best(question, 3)) == len(passages)
+
+
+def test_threads_share_a_ranker() -> None:
+    ranker = Ranker(PASSAGES, "hybrid")
+    questions = ["Who built the lighthouse?", "Which oil burns?", "How many pipes?", "Who sells bread?"] * 50
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda question: ranker.best(question, 2), questions))
+    assert found == [ranker.best(question, 2) for question in questions]
