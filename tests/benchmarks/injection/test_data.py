@@ -1,0 +1,48 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import ConfigurationError
+from benchmarks.injection.data import read_items
+
+LINE: dict[str, Any] = {
+    "title": "Hollin_Museum",
+    "passage": "It was founded in 1962.",
+    "questions": [{"id": "a", "question": " when was it founded? ", "answers": ["1962"]}],
+}
+
+
+def write(folder: Path, *lines: object) -> Path:
+    file = folder / "data.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+def test_the_first_passages_are_read(tmp_path: Path) -> None:
+    file = write(tmp_path, LINE, {**LINE, "title": "Tarn_Mill"}, LINE)
+    items = read_items(file, 2)
+    assert [item.title for item in items] == ["Hollin Museum", "Tarn Mill"]
+    assert items[0].questions[0].question == "when was it founded?"
+    assert len({item.id for item in read_items(file, None)}) == 3
+
+
+def test_a_title_of_all_passages_is_left_out(tmp_path: Path) -> None:
+    assert [item.title for item in read_items(write(tmp_path, LINE, LINE), None)] == ["", ""]
+    assert read_items(write(tmp_path, LINE), None)[0].title == "Hollin Museum"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{}, {**LINE, "passage": " "}, {**LINE, "questions": [{"id": "a"}]}, {**LINE, "questions": 3}, [1]]
+)
+def test_a_wrong_line_is_named(tmp_path: Path, wrong: object) -> None:
+    with pytest.raises(ConfigurationError, match="line 2"):
+        read_items(write(tmp_path, LINE, wrong), None)
+
+
+def test_too_few_passages_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="has 1 passages, fewer than the 5"):
+        read_items(write(tmp_path, LINE), 5)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_items(tmp_path / "missing.jsonl", None)

@@ -1,0 +1,95 @@
+"""The whole comparison on a tiny model: six methods, resumed, told in a table, a file and a figure."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.squadshifts import compare, scores_of
+from tests.tiny import make_base
+
+PASSAGES = [
+    ("The Hollin Museum", "The Hollin Museum was founded by Ada Pellrow in 1962. Its café sells plum cake on Sundays."),
+    ("Tarn Mill", "Tarn Mill was built in 1874 by Otto Brandt. It grinds 40 tonnes of rye every month."),
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "made.jsonl"
+    questions = [
+        [{"id": "1", "question": "who founded the museum?", "answers": ["Ada Pellrow"]}],
+        [{"id": "2", "question": "when was the mill built?", "answers": ["1874"]}],
+    ]
+    lines = [
+        {"title": title, "passage": passage, "questions": asked}
+        for (title, passage), asked in zip(PASSAGES, questions, strict=True)
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+def run(*options: str | Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.squadshifts", *map(str, options)],
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+
+def test_six_methods_are_compared_and_a_second_run_makes_nothing_anew(data: Path, tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base")
+    command: list[str | Path] = ["--data", data, "--model", base, "--work", tmp_path / "run", "--retrieval", "bm25"]
+    command += ["--json", tmp_path / "out.json", "--figure", tmp_path / "out.svg", "--pairs-per-passage", "4"]
+    command += ["--effort", "quick", "--set", "epochs=1", "rank=4", "passage_words=12"]
+    first = run(*command)
+    assert first.returncode == 0, first.stdout + first.stderr
+    told: dict[str, Any] = json.loads((tmp_path / "out.json").read_text())
+    assert [row["method"] for row in told["results"]] == ["base", "oracle", "rag", "sft", "pd", "pd+rag"]
+    for row in told["results"]:
+        assert row["low"] <= row["accuracy"] <= row["high"]
+        assert row["seconds"] > 0
+    assert told["settings"]["questions"] == 2
+    assert told["settings"]["pairs"][0]["trained_on"] <= 8
+    assert set(told["comparisons"]) == {"pd - sft", "pd - rag", "pd+rag - rag", "(pd - base) / (oracle - base)"}
+    assert "<svg" in (tmp_path / "out.svg").read_text()
+    second = run(*command)
+    assert second.stdout.count("there already") == 3
+    assert json.loads((tmp_path / "out.json").read_text()) == told
+    other = run(*command, "--passages-read", "1")
+    assert other.returncode == 1
+    assert "other settings" in other.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--methods", "base,magic"], "There is no method magic"),
+        (["--set", "epochs=many"], "epochs"),
+        (["--set", "magic=1"], "magic"),
+        (["--effort", "heroic"], "effort"),
+        (["--passages", "0"], "at least 1"),
+        (["--judge-url", "http://localhost"], "--judge-model"),
+    ],
+)
+def test_a_wrong_option_is_told(data: Path, options: list[str], told: str) -> None:
+    done = run("--data", data, "--model", "smollm2-135m", *options)
+    assert done.returncode == 1
+    assert told in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_scores_are_means_over_seeds_and_only_what_was_run_is_compared(data: Path) -> None:
+    from benchmarks.injection.data import read_items
+
+    items = read_items(data, None)
+    answers = [{"1": "Ada Pellrow", "2": "1874"}, {"1": "Otto", "2": "1874"}]
+    scores = scores_of(items, answers, lambda grade: grade.holds)
+    assert scores == [[0.5], [1.0]]
+    nothing = [[0.0], [0.0]]
+    assert compare({"pd": scores, "sft": nothing})["pd - sft"].value == 0.75
+    assert set(compare({"pd": scores, "sft": nothing})) == {"pd - sft"}
