@@ -19,30 +19,23 @@ import argparse
 import hashlib
 import json
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from app.errors import ConfigurationError, IngrainError
-from app.jobs.settings import JobSettings, ResolvedSettings, resolve
-from benchmarks.engine_process import ENGINES
-from benchmarks.injection.data import Item, read_items
+from benchmarks.injection.data import Item
 from benchmarks.injection.figure import bars
 from benchmarks.injection.grading import Grade, grade
 from benchmarks.injection.intervals import Estimate, Floats, difference, estimate, recovered
 from benchmarks.injection.judge import Judge, judge_all
 from benchmarks.injection.methods import WAYS
+from benchmarks.injection.options import add_options, make_plan
 from benchmarks.injection.run import Made, Plan, run
-from benchmarks.injection.steps import say
-from worker.base_model import resolve_base_model
-
-RETRIEVAL: Final = ("bm25", "embeddings", "hybrid")
 
 Figure = Callable[[list[Floats]], Floats]
 
@@ -95,8 +88,10 @@ def main() -> None:
     options = _parser().parse_args()
     console = Console(width=120)
     try:
-        plan, settings = _plan(options)
-        say(f"the run's folder: {plan.folder}")
+        if bool(options.judge_url) != bool(options.judge_model):
+            raise ConfigurationError("A judge needs both --judge-url and --judge-model.")
+        plan, settings = make_plan(options, options.methods.split(","), options.effort, options.pairs_per_passage)
+        settings |= {"seeds": options.seeds, "judge": options.judge_model}
         made = [run(plan, seed) for seed in range(options.seeds)]
         judged = _judge(options, plan, made)
     except IngrainError as error:
@@ -122,92 +117,14 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="JSON lines with passages and questions")
-    parser.add_argument("--model", required=True, help="base model: smollm2-135m, a folder or a Hugging Face id")
-    parser.add_argument("--passages", type=int, help="the first so many (all)")
+    add_options(parser)
     parser.add_argument("--methods", default=",".join(WAYS), help=f"of {', '.join(WAYS)}")
-    parser.add_argument("--seeds", type=int, default=1, help="how many: 0, 1, …")
     parser.add_argument("--effort", default="standard", help="quick, standard or thorough")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the job, by name")
     parser.add_argument("--pairs-per-passage", type=int, help="train on at most so many (all)")
-    parser.add_argument("--retrieval", choices=RETRIEVAL, default="hybrid", help="BM25, embeddings, or both (hybrid)")
-    parser.add_argument("--passages-read", type=int, default=3, help="passages that retrieval puts into the prompt")
-    parser.add_argument("--engine", choices=ENGINES, default="embedded", help="what writes the pairs")
-    parser.add_argument("--vllm-python", type=Path, help="the interpreter that has vLLM")
     parser.add_argument("--judge-url", help="an OpenAI endpoint whose model grades, up to /v1")
     parser.add_argument("--judge-model", help="that model")
     parser.add_argument("--judge-key", help="the endpoint's key")
-    parser.add_argument("--work", type=Path, help="the run's folder (one of its own in the temporary folder)")
-    parser.add_argument("--json", type=Path, help="also write the results to this file")
-    parser.add_argument("--figure", type=Path, help="also draw the accuracies into this SVG file")
     return parser
-
-
-def _plan(options: argparse.Namespace) -> tuple[Plan, dict[str, Any]]:
-    """The plan, and what is told of it in the results; the run's folder holds it too, and fits no other plan."""
-    methods = tuple(dict.fromkeys(options.methods.split(",")))
-    unknown = [name for name in methods if name not in WAYS]
-    if unknown:
-        raise ConfigurationError(f"There is no method {', '.join(unknown)}. Choose of {', '.join(WAYS)} (--methods).")
-    for name in ("passages", "seeds", "pairs_per_passage", "passages_read"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ConfigurationError(f"--{name.replace('_', '-')} is {value}; it has to be at least 1.")
-    if bool(options.judge_url) != bool(options.judge_model):
-        raise ConfigurationError("A judge needs both --judge-url and --judge-model.")
-    items = read_items(options.data, options.passages)
-    resolved = _settings(options)
-    base = resolve_base_model(options.model, Path.home() / ".cache" / "ingrain")
-    settings = {
-        "data": options.data.name,
-        "data_sha256": hashlib.sha256(options.data.read_bytes()).hexdigest(),
-        "passages": len(items),
-        "questions": sum(len(item.questions) for item in items),
-        "model": Path(options.model).name,
-        "revision": base.revision,
-        "job": resolved.model_dump(mode="json"),
-        "pairs_per_passage": options.pairs_per_passage,
-        "retrieval": options.retrieval,
-        "passages_read": options.passages_read,
-        "engine": options.engine,
-    }
-    folder = _folder(options.work, settings)
-    plan = Plan(
-        items=tuple(items),
-        model=base.folder,
-        revision=base.revision,
-        methods=methods,
-        settings=resolved,
-        most_pairs=options.pairs_per_passage,
-        retrieval=options.retrieval,
-        passages_read=options.passages_read,
-        engine=options.engine,
-        vllm_python=options.vllm_python,
-        folder=folder,
-    )
-    return plan, settings | {"seeds": options.seeds, "judge": options.judge_model}
-
-
-def _settings(options: argparse.Namespace) -> ResolvedSettings:
-    pairs = [text.partition("=") for text in options.set]
-    try:
-        return resolve(JobSettings(effort=options.effort, **{name: value for name, _, value in pairs}))
-    except ValidationError as error:
-        wrong = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
-        raise ConfigurationError(f"--effort or --set is wrong: {wrong}.") from error
-
-
-def _folder(asked: Path | None, settings: dict[str, Any]) -> Path:
-    """The run's folder, which holds the settings that it was begun with."""
-    told = json.dumps(settings, indent=2, sort_keys=True)
-    name = hashlib.sha256(told.encode()).hexdigest()[:12]
-    folder = asked or Path(tempfile.gettempdir()) / f"ingrain-squadshifts-{name}"
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "settings.json"
-    if file.is_file() and file.read_text() != told:
-        raise ConfigurationError(f"{folder} holds a run with other settings ({file.name}). Give another --work.")
-    file.write_text(told)
-    return folder
 
 
 def _judge(options: argparse.Namespace, plan: Plan, made: Sequence[Made]) -> dict[str, float]:

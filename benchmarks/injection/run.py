@@ -1,6 +1,5 @@
 """A run: pairs, adapters and answers, each made once and kept in the run's folder."""
 
-import json
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -8,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from app.retrieval.ranking import Ranker
-
 from app.jobs.settings import ResolvedSettings
+from app.retrieval.ranking import Ranker
 from benchmarks.engine_process import EngineName, engine_settings, running_engine
 from benchmarks.injection.answers import Answers, answer_all, chat, read_answers
 from benchmarks.injection.data import Item
@@ -80,26 +78,27 @@ def run(plan: Plan, seed: int) -> Made:
     trained = {way.adapter.name: way.adapter for way in ways.values() if way.adapter}
     spent: dict[str, float] = {}
     if trained:
-        spent[PAIRS] = once(
-            folder / PAIRS, f"seed {seed}: pairs", lambda out, tell: _make_pairs(plan, inputs, out, tell)
-        )
+        spent[PAIRS] = once(folder / PAIRS, f"seed {seed}: pairs", lambda out, _: _make_pairs(plan, inputs, out))
     for method in trained.values():
         spent[method.name] = once(
-            _adapter(folder, method),
+            _adapter(plan, folder, method),
             f"seed {seed}: {method.name}",
-            lambda out, tell, method=method: _train(inputs, method, folder / PAIRS, out, tell),
+            lambda out, tell, method=method: _train(plan, inputs, method, out, tell),
         )
     answers = {name: _answers(plan, folder, name, way, seed) for name, way in ways.items()}
     seconds = {
         name: answers[name].seconds + (spent[PAIRS] + spent[way.adapter.name] if way.adapter else 0.0)
         for name, way in ways.items()
     }
-    told = json.loads((folder / PAIRS / "pairs.json").read_text()) if trained else {}
-    return Made({name: said.answers for name, said in answers.items()}, seconds, told)
+    return Made(
+        answers={name: said.answers for name, said in answers.items()},
+        seconds=seconds,
+        pairs=_told(plan, folder / PAIRS) if trained else {},
+    )
 
 
-def _adapter(folder: Path, method: Method) -> Path:
-    return folder / method.name.replace(" ", "-")
+def _adapter(plan: Plan, folder: Path, method: Method) -> Path:
+    return folder / f"{method.name.replace(' ', '-')}-{plan.most_pairs or 'all'}"
 
 
 def _inputs(plan: Plan, folder: Path, seed: int) -> StageInputs:
@@ -118,8 +117,8 @@ def _inputs(plan: Plan, folder: Path, seed: int) -> StageInputs:
     )
 
 
-def _make_pairs(plan: Plan, inputs: StageInputs, out: Path, tell: Tell) -> None:
-    """read, ask and answer, as a job with all passages as its documents; then the pairs to train on are chosen."""
+def _make_pairs(plan: Plan, inputs: StageInputs, out: Path) -> None:
+    """read, ask and answer, as a job that has all passages as its documents."""
     settings = engine_settings(
         plan.engine, plan.model, max_loras=1, max_lora_rank=plan.settings.rank, vllm_python=plan.vllm_python
     )
@@ -133,30 +132,36 @@ def _make_pairs(plan: Plan, inputs: StageInputs, out: Path, tell: Tell) -> None:
             began = time.monotonic()
             stage.run(asking, out / name, teller(f"{name}"))
             say(f"{name}: {time.monotonic() - began:.0f} s")
-    documents = {passage.id: passage.document_id for passage in passages_from(out / "read" / "passages.jsonl")}
-    made = read_pairs(out)
-    chosen = thinned(made, documents, plan.most_pairs)
-    write_pairs(out / "chosen", chosen)
-    told = {"made": len(made), "trained_on": len(chosen), **summaries(out)}
-    (out / "pairs.json").write_text(json.dumps(told))
-    tell(1, 1)
 
 
-def _train(inputs: StageInputs, method: Method, pairs: Path, out: Path, tell: Tell) -> None:
+def _chosen(plan: Plan, pairs: Path) -> list[dict[str, Any]]:
+    """The pairs to train on."""
+    documents = {passage.id: passage.document_id for passage in passages_from(pairs / "read" / "passages.jsonl")}
+    return thinned(read_pairs(pairs), documents, plan.most_pairs)
+
+
+def _told(plan: Plan, pairs: Path) -> dict[str, Any]:
+    """What the results say of the pairs."""
+    return {"made": len(read_pairs(pairs)), "trained_on": len(_chosen(plan, pairs)), **summaries(pairs)}
+
+
+def _train(plan: Plan, inputs: StageInputs, method: Method, out: Path, tell: Tell) -> None:
     """Train an adapter on the chosen pairs."""
-    artefacts = out / "artefacts"
+    artefacts, pairs = out / "artefacts", inputs.artefacts / PAIRS
     artefacts.mkdir()
     (artefacts / "read").symlink_to((pairs / "read").absolute())
-    chosen = read_pairs(pairs / "chosen")
+    chosen = _chosen(plan, pairs)
     write_pairs(artefacts, chosen if method is PROMPT_DISTILLATION else with_greedy_answers(chosen))
-    scratch = inputs.scratch / method.name.replace(" ", "-")
+    scratch = inputs.scratch / _adapter(plan, out, method).name
     scratch.mkdir(parents=True, exist_ok=True)
     distil.run(replace(inputs, artefacts=artefacts, scratch=scratch), out, tell, method)
 
 
 def _answers(plan: Plan, folder: Path, name: str, way: Way, seed: int) -> Answers:
     """Answer what is not answered yet; the base model needs no seed, so it answers once for all."""
-    file = (folder if way.adapter else plan.folder) / f"answers-{name}.json"
+    file = plan.folder / f"answers-{name}.json"
+    if way.adapter:
+        file = folder / f"answers-{name}-{plan.most_pairs or 'all'}.json"
     ranker = Ranker([f"{item.title} {item.passage}" for item in plan.items], plan.retrieval)
 
     def find(question: str) -> Sequence[int]:
@@ -179,4 +184,4 @@ def _load(plan: Plan, folder: Path, way: Way) -> Student:
     device = choose_device()
     if way.adapter is None:
         return new_student(plan.model, 1, 0, device, choose_dtype(device))
-    return load_student(plan.model, _adapter(folder, way.adapter) / "adapter", device, choose_dtype(device))
+    return load_student(plan.model, _adapter(plan, folder, way.adapter) / "adapter", device, choose_dtype(device))

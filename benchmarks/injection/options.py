@@ -1,0 +1,107 @@
+"""The options that the scripts share, and the plan that they make."""
+
+import argparse
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from app.errors import ConfigurationError
+from app.jobs.settings import JobSettings, ResolvedSettings, resolve
+from benchmarks.engine_process import ENGINES
+from benchmarks.injection.data import read_items
+from benchmarks.injection.methods import WAYS
+from benchmarks.injection.run import Plan
+from benchmarks.injection.steps import say
+from worker.base_model import resolve_base_model
+
+_RETRIEVAL: Final = ("bm25", "embeddings", "hybrid")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What is run, on what, and where it is kept."""
+    parser.add_argument("--data", type=Path, required=True, help="JSON lines with passages and questions")
+    parser.add_argument("--model", required=True, help="base model: smollm2-135m, a folder or a Hugging Face id")
+    parser.add_argument("--passages", type=int, help="the first so many (all)")
+    parser.add_argument("--seeds", type=int, default=1, help="how many: 0, 1, …")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of the job, by name")
+    parser.add_argument("--retrieval", choices=_RETRIEVAL, default="hybrid", help="BM25, embeddings, or both (hybrid)")
+    parser.add_argument("--passages-read", type=int, default=3, help="passages that retrieval puts into the prompt")
+    parser.add_argument("--engine", choices=ENGINES, default="embedded", help="what writes the pairs")
+    parser.add_argument("--vllm-python", type=Path, help="the interpreter that has vLLM")
+    parser.add_argument("--work", type=Path, help="the run's folder (one of its own in the temporary folder)")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
+    parser.add_argument("--figure", type=Path, help="also draw the accuracies into this SVG file")
+
+
+def make_plan(
+    options: argparse.Namespace, methods: Sequence[str], effort: str, most_pairs: int | None
+) -> tuple[Plan, dict[str, Any]]:
+    """The plan, and what the results tell of it. The run's folder fits one plan, but for methods and `most_pairs`.
+
+    Raises:
+        ConfigurationError: an option is wrong.
+    """
+    unknown = [name for name in methods if name not in WAYS]
+    if unknown:
+        raise ConfigurationError(f"There is no method {', '.join(unknown)}. Choose of {', '.join(WAYS)} (--methods).")
+    numbers = {name: getattr(options, name) for name in ("passages", "seeds", "passages_read")}
+    for name, value in (*numbers.items(), ("pairs_per_passage", most_pairs)):
+        if value is not None and value < 1:
+            raise ConfigurationError(f"--{name.replace('_', '-')} is {value}; it has to be at least 1.")
+    resolved = _settings(effort, options.set)
+    items = read_items(options.data, options.passages)
+    base = resolve_base_model(options.model, Path.home() / ".cache" / "ingrain")
+    settings = {
+        "data": options.data.name,
+        "data_sha256": hashlib.sha256(options.data.read_bytes()).hexdigest(),
+        "passages": len(items),
+        "questions": sum(len(item.questions) for item in items),
+        "model": Path(options.model).name,
+        "revision": base.revision,
+        "job": resolved.model_dump(mode="json"),
+        "retrieval": options.retrieval,
+        "passages_read": options.passages_read,
+        "engine": options.engine,
+    }
+    plan = Plan(
+        items=tuple(items),
+        model=base.folder,
+        revision=base.revision,
+        methods=tuple(dict.fromkeys(methods)),
+        settings=resolved,
+        most_pairs=most_pairs,
+        retrieval=options.retrieval,
+        passages_read=options.passages_read,
+        engine=options.engine,
+        vllm_python=options.vllm_python,
+        folder=_folder(options.work, settings),
+    )
+    say(f"the run's folder: {plan.folder}")
+    return plan, settings | {"pairs_per_passage": most_pairs}
+
+
+def _settings(effort: str, named: Sequence[str]) -> ResolvedSettings:
+    pairs = [text.partition("=") for text in named]
+    try:
+        return resolve(JobSettings.model_validate({"effort": effort} | {name: value for name, _, value in pairs}))
+    except ValidationError as error:
+        wrong = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
+        raise ConfigurationError(f"--effort or --set is wrong: {wrong}.") from error
+
+
+def _folder(asked: Path | None, settings: dict[str, Any]) -> Path:
+    """The run's folder, which holds the settings that it was begun with."""
+    told = json.dumps(settings, indent=2, sort_keys=True)
+    name = hashlib.sha256(told.encode()).hexdigest()[:12]
+    folder = asked or Path(tempfile.gettempdir()) / f"ingrain-squadshifts-{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "settings.json"
+    if file.is_file() and file.read_text() != told:
+        raise ConfigurationError(f"{folder} holds a run with other settings ({file.name}). Give another --work.")
+    file.write_text(told)
+    return folder
