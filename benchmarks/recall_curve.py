@@ -75,7 +75,7 @@ def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[tup
                 name: estimate(
                     [scores_of(plan.items, [each.answers[name] for each in made], lambda grade: grade.holds)]
                 )
-                for name in plan.methods
+                for name in plan.ways
             }
             levels = [(name, found[name].value) for name in LEVELS]
             points.append(

@@ -99,9 +99,9 @@ def main() -> None:
         sys.exit(1)
     scores = {
         name: scores_of(plan.items, [each.answers[name] for each in made], lambda grade: grade.holds)
-        for name in plan.methods
+        for name in plan.ways
     }
-    rows = [_row(plan.items, name, scores[name], made, judged.get(name)) for name in plan.methods]
+    rows = [_row(plan.items, name, scores[name], made, judged.get(name)) for name in plan.ways]
     compared = compare(scores)
     _print(console, options, plan, rows, compared)
     if options.json:
@@ -134,7 +134,7 @@ def _judge(options: argparse.Namespace, plan: Plan, made: Sequence[Made]) -> dic
     judge = Judge(options.judge_url, options.judge_model, options.judge_key)
     name = hashlib.sha256(options.judge_model.encode()).hexdigest()[:8]
     shares = {}
-    for method in plan.methods:
+    for method in plan.ways:
         asked = [
             (f"{seed}/{each.id}", each.question, each.answers, answers.answers[method][each.id])
             for seed, answers in enumerate(made)

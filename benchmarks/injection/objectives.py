@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from worker.distillation.loss import CHUNK
+from worker.distillation.loss import CHUNK, forward_kl
 
 Rule = Callable[[Tensor, Tensor, float], Tensor]
 """(N, V) log-probabilities of the student at the temperature; the target; the temperature -> (N,) losses."""
@@ -31,6 +31,12 @@ def reverse_kl(student_ND: Tensor, teacher_ND: Tensor, head_VD: Tensor, temperat
         return (log_q.exp() * (log_q - log_p)).sum(-1) * temperature**2
 
     return _by_chunks(student_ND, teacher_ND, head_VD, temperature, rule)
+
+
+def half_reversed(student_ND: Tensor, teacher_ND: Tensor, head_VD: Tensor, temperature: float) -> Tensor:
+    """The mean of the forward and the reverse KL."""
+    forward = forward_kl(student_ND, teacher_ND, head_VD, temperature)
+    return (forward + reverse_kl(student_ND, teacher_ND, head_VD, temperature)) / 2
 
 
 def jensen_shannon(student_ND: Tensor, teacher_ND: Tensor, head_VD: Tensor, temperature: float) -> Tensor:

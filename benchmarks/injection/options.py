@@ -72,7 +72,7 @@ def make_plan(
         items=tuple(items),
         model=base.folder,
         revision=base.revision,
-        methods=tuple(dict.fromkeys(methods)),
+        ways={name: WAYS[name] for name in methods},
         settings=resolved,
         most_pairs=most_pairs,
         retrieval=options.retrieval,

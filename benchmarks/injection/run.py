@@ -1,7 +1,7 @@
 """A run: pairs, adapters and answers, each made once and kept in the run's folder."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +12,11 @@ from app.retrieval.ranking import Ranker
 from benchmarks.engine_process import EngineName, engine_settings, running_engine
 from benchmarks.injection.answers import Answers, answer_all, chat, read_answers
 from benchmarks.injection.data import Item
-from benchmarks.injection.methods import WAYS, Way
+from benchmarks.injection.methods import FINE_TUNING, Way
 from benchmarks.injection.pairs import read_pairs, summaries, thinned, with_greedy_answers, write_pairs
 from benchmarks.injection.steps import Tell, once, say, teller
+from worker.distillation.drift import measure
+from worker.distillation.retention import keep, prompts
 from worker.distillation.student import (
     Student,
     choose_device,
@@ -27,7 +29,7 @@ from worker.pairs.model_size import parameters_of
 from worker.pairs.records import passages_from
 from worker.pairs.writing import STRONG_MODEL
 from worker.stages import DocumentText, EngineAddress, StageInputs, answer, ask, distil, read
-from worker.stages.distil import PROMPT_DISTILLATION, Method
+from worker.stages.distil import Method
 
 PAIRS: Final = "pairs"
 
@@ -39,8 +41,9 @@ class Plan:
     Attributes:
         items: the passages with their questions.
         model: folder of the base model; revision: which it is.
-        methods: names of `WAYS`.
+        ways: what is compared, by name.
         settings: of the adapters, but for the seed.
+        variant: tells adapters and their answers from those of other plans in the same folder, on the same pairs.
         most_pairs: of a passage; None: all that were made.
         retrieval: how passages are found, and how many are read.
         engine: what writes the pairs.
@@ -50,7 +53,7 @@ class Plan:
     items: tuple[Item, ...]
     model: Path
     revision: str
-    methods: tuple[str, ...]
+    ways: Mapping[str, Way]
     settings: ResolvedSettings
     most_pairs: int | None
     retrieval: str
@@ -58,14 +61,28 @@ class Plan:
     engine: EngineName
     vllm_python: Path | None
     folder: Path
+    variant: str = ""
+
+    @property
+    def label(self) -> str:
+        """What its adapters and their answers are called by."""
+        return f"{self.most_pairs or 'all'}{self.variant}"
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What came of one seed: each method's answers by question, its seconds, and what is told of the pairs."""
+    """What came of one seed.
+
+    Attributes:
+        answers: of each way, by question.
+        seconds: of each way: of making pairs, training and answering, as far as it needs them.
+        training: the seconds of training alone, of the ways that train.
+        pairs: what is told of the pairs.
+    """
 
     answers: dict[str, dict[str, str]]
     seconds: dict[str, float]
+    training: dict[str, float]
     pairs: dict[str, Any]
 
 
@@ -74,8 +91,7 @@ def run(plan: Plan, seed: int) -> Made:
     use_all_cores()
     folder = plan.folder / f"seed-{seed}"
     inputs = _inputs(plan, folder, seed)
-    ways = {name: WAYS[name] for name in plan.methods}
-    trained = {way.adapter.name: way.adapter for way in ways.values() if way.adapter}
+    trained = {way.adapter.name: way.adapter for way in plan.ways.values() if way.adapter}
     spent: dict[str, float] = {}
     if trained:
         spent[PAIRS] = once(folder / PAIRS, f"seed {seed}: pairs", lambda out, _: _make_pairs(plan, inputs, out))
@@ -85,20 +101,21 @@ def run(plan: Plan, seed: int) -> Made:
             f"seed {seed}: {method.name}",
             lambda out, tell, method=method: _train(plan, inputs, method, out, tell),
         )
-    answers = {name: _answers(plan, folder, name, way, seed) for name, way in ways.items()}
+    answers = {name: _answers(plan, folder, name, way, seed) for name, way in plan.ways.items()}
     seconds = {
         name: answers[name].seconds + (spent[PAIRS] + spent[way.adapter.name] if way.adapter else 0.0)
-        for name, way in ways.items()
+        for name, way in plan.ways.items()
     }
     return Made(
         answers={name: said.answers for name, said in answers.items()},
         seconds=seconds,
+        training={name: spent[way.adapter.name] for name, way in plan.ways.items() if way.adapter},
         pairs=_told(plan, folder / PAIRS) if trained else {},
     )
 
 
 def _adapter(plan: Plan, folder: Path, method: Method) -> Path:
-    return folder / f"{method.name.replace(' ', '-')}-{plan.most_pairs or 'all'}"
+    return folder / f"{method.name.replace(' ', '-')}-{plan.label}"
 
 
 def _inputs(plan: Plan, folder: Path, seed: int) -> StageInputs:
@@ -151,7 +168,7 @@ def _train(plan: Plan, inputs: StageInputs, method: Method, out: Path, tell: Tel
     artefacts.mkdir()
     (artefacts / "read").symlink_to((pairs / "read").absolute())
     chosen = _chosen(plan, pairs)
-    write_pairs(artefacts, chosen if method is PROMPT_DISTILLATION else with_greedy_answers(chosen))
+    write_pairs(artefacts, with_greedy_answers(chosen) if method is FINE_TUNING else chosen)
     scratch = inputs.scratch / _adapter(plan, out, method).name
     scratch.mkdir(parents=True, exist_ok=True)
     distil.run(replace(inputs, artefacts=artefacts, scratch=scratch), out, tell, method)
@@ -161,7 +178,7 @@ def _answers(plan: Plan, folder: Path, name: str, way: Way, seed: int) -> Answer
     """Answer what is not answered yet; the base model needs no seed, so it answers once for all."""
     file = plan.folder / f"answers-{name}.json"
     if way.adapter:
-        file = folder / f"answers-{name}-{plan.most_pairs or 'all'}.json"
+        file = folder / f"answers-{name}-{plan.label}.json"
     ranker = Ranker([f"{item.title} {item.passage}" for item in plan.items], plan.retrieval)
 
     def find(question: str) -> Sequence[int]:
@@ -185,3 +202,9 @@ def _load(plan: Plan, folder: Path, way: Way) -> Student:
     if way.adapter is None:
         return new_student(plan.model, 1, 0, device, choose_dtype(device))
     return load_student(plan.model, _adapter(plan, folder, way.adapter) / "adapter", device, choose_dtype(device))
+
+
+def drift_of(plan: Plan, seed: int, way: Way) -> float:
+    """How far a way's adapter is from the base model on unrelated prompts that no training saw, in nats a token."""
+    student = _load(plan, plan.folder / f"seed-{seed}", way)
+    return measure(student, keep(student, list(prompts("drift")))).nats

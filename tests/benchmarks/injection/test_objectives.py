@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.injection.objectives import cross_entropy, jensen_shannon, reverse_kl, top_k
+from benchmarks.injection.objectives import cross_entropy, half_reversed, jensen_shannon, reverse_kl, top_k
 from worker.distillation.loss import CHUNK, forward_kl
 from worker.distillation.training import Objective
 
@@ -25,6 +25,10 @@ def plain_cross_entropy(student: Tensor, tokens: Tensor, head: Tensor) -> Tensor
 def plain_reverse_kl(student: Tensor, teacher: Tensor, head: Tensor) -> Tensor:
     q, p = log_p(student, head), log_p(teacher, head)
     return torch.nn.functional.kl_div(p, q, log_target=True, reduction="none").sum(-1) * TEMPERATURE**2
+
+
+def plain_half_reversed(student: Tensor, teacher: Tensor, head: Tensor) -> Tensor:
+    return (plain_reverse_kl(student, teacher, head) + plain_reverse_kl(teacher, student, head)) / 2
 
 
 def plain_jensen_shannon(student: Tensor, teacher: Tensor, head: Tensor) -> Tensor:
@@ -48,6 +52,7 @@ def plain_top_3(student: Tensor, teacher: Tensor, head: Tensor) -> Tensor:
     [
         (cross_entropy, plain_cross_entropy, True),
         (reverse_kl, plain_reverse_kl, False),
+        (half_reversed, plain_half_reversed, False),
         (jensen_shannon, plain_jensen_shannon, False),
         (top_k(3), plain_top_3, False),
     ],

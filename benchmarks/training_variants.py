@@ -1,0 +1,118 @@
+"""What a setting of the training does: adapters on the same pairs, each with something changed, compared.
+
+    python -m benchmarks.training_variants --data FILE --model MODEL --passages 10 --effort quick
+        --variants "" learning_rate=3e-4 rank=8 kl_temperature=2 objective=jsd epochs=2,learning_rate=1e-3
+
+The data, the questions and the other options are those of `squadshifts.py`. A variant is a list of settings of a job by
+name, and `objective`: kl (the method's own), reverse, jsd, half (half kl, half reverse), top20 or top64; the empty one
+changes nothing. Prints accuracy closed-book, how far it is from the first variant, the drift on unrelated prompts, and
+the seconds that the training took.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from app.errors import ConfigurationError, IngrainError
+from benchmarks.injection.intervals import difference, estimate
+from benchmarks.injection.methods import WAYS, Way
+from benchmarks.injection.objectives import half_reversed, jensen_shannon, reverse_kl, top_k
+from benchmarks.injection.options import add_options, make_plan
+from benchmarks.injection.run import Plan, drift_of, run
+from benchmarks.squadshifts import Scores, scores_of
+from worker.distillation.loss import forward_kl
+from worker.distillation.training import Objective
+from worker.stages.distil import PROMPT_DISTILLATION
+
+OBJECTIVES: Final[dict[str, Objective]] = {
+    "kl": forward_kl,
+    "reverse": reverse_kl,
+    "jsd": jensen_shannon,
+    "half": half_reversed,
+    "top20": top_k(20),
+    "top64": top_k(64),
+}
+TRAINING: Final = frozenset(("rank", "learning_rate", "epochs", "batch_size", "kl_temperature", "retention_weight"))
+"""The settings that can vary: the others would change the pairs."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser)
+    parser.add_argument("--effort", default="standard", help="quick, standard or thorough")
+    parser.add_argument("--pairs-per-passage", type=int, help="train on at most so many (all)")
+    parser.add_argument("--variants", nargs="+", default=[""], help="what to change: NAME=VALUE[,NAME=VALUE …]")
+    options = parser.parse_args()
+    console = Console(width=120)
+    try:
+        plan, _ = make_plan(options, ["pd"], options.effort, options.pairs_per_passage)
+        plans = {variant: vary(plan, variant) for variant in options.variants}
+        rows = [measure(each, options.seeds) | {"variant": variant} for variant, each in plans.items()]
+    except IngrainError as error:
+        console.print(f"[bold red]Error:[/] {error.detail}", highlight=False)
+        sys.exit(1)
+    table = Table(title=f"{options.data.stem}, {len(plan.items)} passages, {Path(options.model).name}")
+    for heading in ("variant", "accuracy, %", "against the first, points", "drift, nats", "training, s"):
+        table.add_column(heading, justify="left" if heading == "variant" else "right")
+    for row in rows:
+        accuracy = estimate([row["scores"]])
+        against = estimate([row["scores"], rows[0]["scores"]], difference)
+        row |= {"accuracy": asdict(accuracy), "against_first": asdict(against)}
+        table.add_row(
+            row["variant"] or "as it is",
+            f"{100 * accuracy.value:.1f} ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})",
+            f"{100 * against.value:+.1f} ({100 * against.low:+.1f} to {100 * against.high:+.1f})",
+            f"{row['drift']:.3f}",
+            f"{row['seconds']:.0f}",
+        )
+    console.print(table)
+    if options.json:
+        told = [{name: value for name, value in row.items() if name != "scores"} for row in rows]
+        options.json.write_text(json.dumps(told, indent=2))
+
+
+def vary(plan: Plan, variant: str) -> Plan:
+    """The plan with a variant's changes.
+
+    Raises:
+        ConfigurationError: an objective or a setting of the training is not known, or a value is wrong.
+    """
+    changes = dict(part.split("=", 1) for part in variant.split(",") if "=" in part)
+    name = changes.pop("objective", "kl")
+    if name not in OBJECTIVES:
+        raise ConfigurationError(f"There is no objective {name}. Choose of {', '.join(OBJECTIVES)} (--variants).")
+    unknown = changes.keys() - TRAINING
+    if unknown:
+        raise ConfigurationError(f"{', '.join(unknown)} is no setting of the training: {', '.join(sorted(TRAINING))}.")
+    try:
+        changed = type(plan.settings).model_validate(plan.settings.model_dump() | changes)
+    except ValidationError as error:
+        raise ConfigurationError(f"The variant {variant!r} is wrong: {error.errors()[0]['msg']}.") from error
+    method = (
+        PROMPT_DISTILLATION if name == "kl" else replace(PROMPT_DISTILLATION, name=name, objective=OBJECTIVES[name])
+    )
+    way = Way(method, WAYS["pd"].reading, WAYS["pd"].meaning)
+    return replace(plan, settings=changed, ways={"pd": way}, variant=f"-{variant}" if variant else "")
+
+
+def measure(plan: Plan, seeds: int) -> dict[str, Any]:
+    """A variant's scores, its drift on unrelated prompts and the seconds of its training, on average over the seeds."""
+    made = [run(plan, seed) for seed in range(seeds)]
+    scores: Scores = scores_of(plan.items, [each.answers["pd"] for each in made], lambda grade: grade.holds)
+    drifts = [drift_of(plan, seed, plan.ways["pd"]) for seed in range(seeds)]
+    return {
+        "scores": scores,
+        "drift": sum(drifts) / seeds,
+        "seconds": sum(each.training["pd"] for each in made) / seeds,
+    }
+
+
+if __name__ == "__main__":
+    main()
