@@ -10,23 +10,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from worker.pairs import filters
-from worker.pairs.asking import worth_asking
 from worker.pairs.facts import Fact, covers, facts_of
+from worker.pairs.kinds import OF_SEVERAL
 from worker.pairs.leads import leads
 from worker.pairs.passages import Passage
+from worker.pairs.sentences import narrowed
 from worker.pairs.subjects import Subject
 from worker.pairs.together import together
 from worker.pairs.writer import Completion, Sampling, Writer
-from worker.pairs.writing import BY_RULE, TURNED, Question, resolved_sentence
+from worker.pairs.writing import BY_RULE, TURNED, Question, resolved_sentence, sentence_of
 
 LONGEST_ANSWER = 64
 """Tokens, for a model that is led; a strong one may take LONGEST_FREE_ANSWER."""
 LONGEST_FREE_ANSWER = 256
+SEVERAL = 2
+"""Facts, at least, in the answer to a question that asks for several."""
 ENOUGH_REACHED = 5
 """Answered questions of a fact, those by rule among them, from which on its sentence is not quoted for more."""
 FEWEST_HELD_OUT, MOST_HELD_OUT, SHARE_HELD_OUT = 4, 24, 0.1
 ADDS = "answer adds to the passage"
 REPEATED = "answer repeated"
+UNSURE = "teacher unsure"
+LEAST_SURE = -1.5
+"""Mean log-probability, in nats a token, below which the teacher guesses although it has read the passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,8 @@ class Pair:
     Attributes:
         sampled: false for the greedy answer.
         quoted: the answer is the passage's own sentence, not the teacher's words.
+        teacher: how sure the teacher was of its words, in nats a token (mean log-probability); None where quoted.
+        known: the base model gives this answer without the passage.
     """
 
     question: Question
@@ -43,6 +51,8 @@ class Pair:
     sampled: bool
     held_out: bool = False
     quoted: bool = False
+    teacher: float | None = None
+    known: bool = False
 
 
 @dataclass(slots=True)
@@ -119,9 +129,9 @@ async def _answer_one(
     found = Answered()
     seen: set[str] = set()
     for sampled in (False, True):
-        sampling = Sampling(1, 0.0, 1.0, answering.longest)
+        sampling = Sampling(1, 0.0, 1.0, answering.longest, scored=True)
         if sampled:
-            sampling = Sampling(answering.samples, answering.temperature, 0.95, answering.longest)
+            sampling = replace(sampling, n=answering.samples, temperature=answering.temperature, top_p=0.95)
         if sampling.n == 0:
             break
         completions = await writer.chat(messages(passage.id, question.text), sampling, group=passage.id)
@@ -134,7 +144,7 @@ async def _answer_one(
                 found.dropped[reason] += 1
             else:
                 seen.add(text.lower())
-                found.pairs.append(Pair(question, text, sampled))
+                found.pairs.append(Pair(question, text, sampled, teacher=completion.logprob))
         if not found.pairs:
             break
     return found
@@ -150,8 +160,11 @@ def fault(completion: Completion, text: str, question: Question, passage: Passag
         return filters.UNANSWERABLE
     if filters.invents(text, f"{passage.title} {passage.heading or ''} {passage.text} {question.text}"):
         return ADDS
-    if question.fact is None and not _told(text, question, passage):
+    told = _told(text, question, passage) if question.fact is None else [question.fact]
+    if len(told) < (SEVERAL if question.kind in OF_SEVERAL else 1):
         return filters.UNANSWERABLE
+    if completion.logprob is not None and completion.logprob < LEAST_SURE:
+        return UNSURE
     return None
 
 
@@ -197,19 +210,10 @@ def _quote_where_missed(
 
 
 def _quoted(question: Question, passage: Passage, subject: Subject) -> Pair:
-    """A question answered with the sentence that its fact stands in."""
+    """A question answered with the sentence that it was written about, or that its fact stands in."""
+    sentence = sentence_of(question, passage)
+    passage = passage if sentence is None else narrowed(passage, sentence)
     return Pair(question, resolved_sentence(passage, subject), sampled=False, quoted=True)
-
-
-def coverage(pairs: Sequence[Pair], passages: Mapping[str, Passage], subjects: Mapping[str, Subject]) -> float | None:
-    """The share of the facts worth asking for that a pair teaches; None where there are none."""
-    facts = {
-        (passage.id, fact)
-        for passage in passages.values()
-        for fact in worth_asking(passage, subjects[passage.document_id])
-    }
-    covered = facts & {(pair.question.passage_id, pair.question.fact) for pair in pairs}
-    return len(covered) / len(facts) if facts else None
 
 
 def hold_out(pairs: Sequence[Pair], seed: int) -> list[Pair]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from worker.pairs import filters
 from worker.pairs.facts import Fact, Kind, facts_of
+from worker.pairs.kinds import kinds_for, write_kinds
 from worker.pairs.leads import leads
 from worker.pairs.outline import Outline, by_document, outline_of
 from worker.pairs.passages import Passage
@@ -17,11 +18,10 @@ from worker.pairs.subjects import Subject
 from worker.pairs.together import together
 from worker.pairs.words import stems_of
 from worker.pairs.writer import Sampling, Writer
-from worker.pairs.writing import OPEN, Question, Written, by_rule, write_led, write_plainly
+from worker.pairs.writing import OPEN, TURNED, Question, Written, by_rule, joined, write_led, write_plainly
 
 THINGS_A_PASSAGE = 2
-LEADS = 6
-SAMPLES_A_LEAD = 3
+FEWEST_LEADS, MOST_LEADS = 2, 8
 TOGETHER = 512
 """Passages in flight; each brings one request or many, of which the writer has as many under way as it may."""
 
@@ -108,12 +108,17 @@ def worth_asking(passage: Passage, subject: Subject) -> list[Fact]:
 
 async def _ask_led(writer: Writer, passage: Passage, outline: Outline, asking: Asking) -> tuple[list[Fact], Written]:
     facts = worth_asking(passage, outline.subject)
-    results = await together(_ask_fact(writer, passage, fact, outline, asking) for fact in facts)
-    whole = Written()
-    for written in results:
-        whole.questions += written.questions
-        whole.dropped += written.dropped
-    return facts, whole
+    return facts, joined(await together(_ask_fact(writer, passage, fact, outline, asking) for fact in facts))
+
+
+def leads_for(wanted: int) -> int:
+    """How many leads of a fact are tried at first, where that many of its questions are to be kept."""
+    return min(max(FEWEST_LEADS, wanted), MOST_LEADS)
+
+
+def samples_for(wanted: int) -> int:
+    """Samples a lead, where that many questions of a fact are to be kept: about a third is usable and new."""
+    return 2 if wanted <= 3 else 3 if wanted <= 8 else 4
 
 
 async def _ask_fact(writer: Writer, passage: Passage, fact: Fact, outline: Outline, asking: Asking) -> Written:
@@ -121,9 +126,9 @@ async def _ask_fact(writer: Writer, passage: Passage, fact: Fact, outline: Outli
     wanted = max(2, asking.per_fact // 2) if fact.kind is Kind.THING else asking.per_fact
     openings = leads(fact, outline.subject)
     found = Written()
-    for round_, chosen in enumerate((openings[:LEADS], openings)):
+    for round_, chosen in enumerate((openings[: leads_for(asking.per_fact)], openings)):
         hot = min(1.2, asking.temperature + 0.3 * round_)
-        sampling = Sampling(SAMPLES_A_LEAD + round_, hot, 0.95, max_tokens=28, stop=("?", "\n"))
+        sampling = Sampling(samples_for(asking.per_fact) + round_, hot, 0.95, max_tokens=28, stop=("?", "\n"))
         tried = await together(write_led(writer, passage, fact, outline, lead, sampling) for lead in chosen)
         for written in tried:
             found.questions += written.questions
@@ -131,9 +136,11 @@ async def _ask_fact(writer: Writer, passage: Passage, fact: Fact, outline: Outli
         if found.questions:
             break
     known = f"{passage.text} {outline.subject.bare}"
-    texts = filters.choose((q.text for q in found.questions), wanted, known, found.dropped)
+    ruled = by_rule(passage, fact, outline.subject)
+    beside = [question.text for question in ruled if question.kind == TURNED]
+    texts = filters.choose((q.text for q in found.questions), wanted, known, found.dropped, beside)
     kept = [Question(passage.id, text, fact.kind.value, fact) for text in texts]
-    return Written([*kept, *by_rule(passage, fact, outline.subject)], found.dropped)
+    return Written([*kept, *ruled], found.dropped)
 
 
 async def _ask_plainly(
@@ -160,8 +167,9 @@ async def _ask_plainly(
         return facts, Written(led.questions, whole.dropped + led.dropped)
     most = max(4, asking.per_fact * len(facts))
     texts = filters.choose((q.text for q in whole.questions), most, passage.text, whole.dropped)
-    whole.questions = [Question(passage.id, text, OPEN, None) for text in texts]
-    return facts, whole
+    plain = [Question(passage.id, text, OPEN, None) for text in texts]
+    others = await write_kinds(writer, passage, outline, kinds_for(asking.per_fact), asking.temperature)
+    return facts, joined([Written(plain, whole.dropped), others])
 
 
 def _may_reach(question: str, fact: Fact) -> bool:

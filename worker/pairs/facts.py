@@ -67,7 +67,7 @@ _CAPITAL = r"[A-ZÀ-ÖØ-ÞĀ-Ž][\w'’]*(?:-[A-Z]\w+)*"
 _JOIN = r"(?:of(?: the)?|the|and(?= [A-Z])|&|de|van|von|der|la|le|du|di|al)"
 _NAME = re.compile(
     rf"(?:(?:Dr|Mr|Mrs|Ms|Prof|St|Sir|Capt)\. )?{_CAPITAL}"
-    rf"(?:\.? (?:{_JOIN} )*(?:{_CAPITAL}|[IVX]+\b|\d{{1,3}}\b)|(?<=\b[A-Z])\.)*"
+    rf"(?:(?:(?<=\b[A-Z])\.)? (?:{_JOIN} )*(?:{_CAPITAL}|[IVX]+\b|\d{{1,3}}\b)|(?<=\b[A-Z])\.)*"
 )
 _REASON = re.compile(
     r"\b(?:because(?: of)?|(?<=, )since(?! \d| the \d)|so that|in order to|due to|thanks to"

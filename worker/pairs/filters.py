@@ -1,15 +1,17 @@
 """What is not worth teaching from, and why. Every drop has a reason, and reasons are counted.
 
 A question must be whole, stand alone (it names something of the document and points at nothing unsaid), and must not
-give its own answer away. Near-duplicates are questions whose words, order aside, are nearly the same.
+give its own answer away. Near-duplicates are questions for one fact whose words, order aside, are nearly the same, or
+mean nearly the same (`likeness.py`).
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
 from worker.pairs.facts import Fact, Kind
+from worker.pairs.likeness import is_near_copy
 from worker.pairs.outline import Outline
 from worker.pairs.words import content_words, stems_of
 
@@ -149,8 +151,12 @@ def similarity(one: str, other: str) -> float:
     return len(left & right) / len(left | right) if left | right else 1.0
 
 
-def choose(questions: Iterable[str], count: int, known: str, dropped: Counter[str]) -> list[str]:
+def choose(
+    questions: Iterable[str], count: int, known: str, dropped: Counter[str], beside: Sequence[str] | None = None
+) -> list[str]:
     """Up to `count` different questions; those nearly the same as a chosen one are dropped.
+
+    All are for one fact where `beside` is given: the questions that it has already. Then copies in meaning go too.
 
     What a small model writes in the passage's own words it is sure of; a question with one or two words of its own
     that it writes more than once asks for the same in another way. The two take turns. The rest only fills up to
@@ -164,7 +170,9 @@ def choose(questions: Iterable[str], count: int, known: str, dropped: Counter[st
     sound = list(_in_turns(surest, reworded))
     chosen: list[str] = []
     for question in [*sound, *(question for question in ordered if question not in sound)]:
-        if any(similarity(question, other) > MOST_ALIKE for other in chosen):
+        if any(similarity(question, other) > MOST_ALIKE for other in chosen) or (
+            beside is not None and any(is_near_copy(question, other) for other in [*chosen, *beside])
+        ):
             dropped[NEAR_DUPLICATE] += 1
         elif len(chosen) < (count if question in sound else min(count, ENOUGH_QUESTIONS)):
             chosen.append(question)

@@ -9,7 +9,12 @@ from typing import Any
 from worker.pairs.answering import Pair
 from worker.pairs.facts import Fact, Kind
 from worker.pairs.passages import Passage
-from worker.pairs.writing import Question
+from worker.pairs.writing import WITHOUT_MODEL, Question, sentence_of
+
+QUESTION_CHECKS = ("whole", "self-contained", "gives no answer away", "no near-duplicate")
+"""What a question that a model wrote has passed; see `filters.py`."""
+ANSWER_CHECKS = ("finished", "no refusal", "gives its fact", "adds nothing", "teacher sure")
+"""What an answer in the teacher's words has passed; see `answering.fault`."""
 
 
 def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -46,6 +51,7 @@ def question_records(questions: Iterable[Question]) -> Iterator[dict[str, Any]]:
             "kind": question.kind,
             "target": question.fact.target if question.fact else None,
             "fact": asdict(question.fact) if question.fact else None,
+            "sentence": question.sentence,
         }
 
 
@@ -57,22 +63,30 @@ def questions_from(path: Path) -> list[Question]:
             record["question"],
             record["kind"],
             Fact(**{**record["fact"], "kind": Kind(record["fact"]["kind"])}) if record["fact"] else None,
+            record.get("sentence"),
         )
         for record in read_lines(path)
     ]
 
 
-def pair_records(pairs: Iterable[Pair]) -> Iterator[dict[str, Any]]:
-    """Pairs as records, numbered."""
+def pair_records(pairs: Iterable[Pair], passages: Mapping[str, Passage]) -> Iterator[dict[str, Any]]:
+    """Pairs as records, numbered, each with where it comes from and what it was checked for."""
     for number, pair in enumerate(pairs, 1):
+        question = pair.question
+        by_rule = question.kind in WITHOUT_MODEL
         yield {
             "id": f"a{number:05d}",
-            "passage_id": pair.question.passage_id,
-            "question": pair.question.text,
+            "passage_id": question.passage_id,
+            "sentence": sentence_of(question, passages[question.passage_id]),
+            "question": question.text,
             "answer": pair.answer,
-            "kind": pair.question.kind,
-            "target": pair.question.fact.target if pair.question.fact else None,
+            "kind": question.kind,
+            "target": question.fact.target if question.fact else None,
+            "writer": "rule" if by_rule else "model",
             "sampled": pair.sampled,
             "quoted": pair.quoted,
+            "known": pair.known,
+            "scores": {"teacher": None if pair.teacher is None else round(pair.teacher, 4)},
+            "filters": [*(() if by_rule else QUESTION_CHECKS), *(() if pair.quoted else ANSWER_CHECKS)],
             "split": "held_out" if pair.held_out else "train",
         }

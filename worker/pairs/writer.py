@@ -14,6 +14,7 @@ class Sampling:
         temperature: 0 is greedy.
         max_tokens: where a completion is cut off; its `finish_reason` is then "length".
         stop: strings that end a completion; they are not part of it.
+        scored: whether the completions of a chat tell how sure the model was of them.
     """
 
     n: int = 1
@@ -21,14 +22,21 @@ class Sampling:
     top_p: float = 1.0
     max_tokens: int = 64
     stop: tuple[str, ...] = ()
+    scored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One generated text, and why it ended: "stop" or "length"."""
+    """One generated text.
+
+    Attributes:
+        finish_reason: why it ended: "stop" or "length".
+        logprob: mean log-probability of its tokens, in nats a token; None where it was not asked for.
+    """
 
     text: str
     finish_reason: str
+    logprob: float | None = None
 
 
 class Writer(Protocol):

@@ -8,7 +8,7 @@ once a passage, and again for the facts that its questions did not reach.
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from worker.pairs import filters, rules
 from worker.pairs.facts import SENTENCE_STARTERS, Fact, Kind, facts_of
 from worker.pairs.outline import Outline
 from worker.pairs.passages import Passage, sentences_of
+from worker.pairs.sentences import narrowed, own_sentences, sentence_with
 from worker.pairs.subjects import Subject
 from worker.pairs.writer import Sampling, Writer
 
@@ -28,8 +29,11 @@ ABOUT = "about"
 OPEN = "open"
 TURNED = "turned"
 TOPIC = "topic"
-BY_RULE = frozenset({CLOZE, IN_PLACE, TOPIC, ABOUT})
+REVERSED_BY_RULE = "reversed by rule"
+BY_RULE = frozenset({CLOZE, IN_PLACE, TOPIC, ABOUT, REVERSED_BY_RULE})
 """Kinds that are made without the model; the fact's own sentence answers them."""
+WITHOUT_MODEL = BY_RULE | {TURNED}
+"""All kinds whose questions no model wrote."""
 
 EXAMPLES = """\
 Subject: Ormsby Clock Tower
@@ -57,12 +61,18 @@ Question: What is the name of the salt cell of the Pelm X2?
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question about a passage. `fact` is what it asks for; None for an open one that has no answer yet."""
+    """A question about a passage.
+
+    Attributes:
+        fact: what it asks for; None for an open one that has no answer yet.
+        sentence: of the passage, that it was written about; None where its fact tells, or it is about the whole.
+    """
 
     passage_id: str
     text: str
     kind: str
     fact: Fact | None
+    sentence: str | None = None
 
 
 @dataclass(slots=True)
@@ -71,6 +81,22 @@ class Written:
 
     questions: list[Question] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+
+
+def joined(several: Iterable[Written]) -> Written:
+    """All that was written, as one."""
+    whole = Written()
+    for written in several:
+        whole.questions += written.questions
+        whole.dropped += written.dropped
+    return whole
+
+
+def sentence_of(question: Question, passage: Passage) -> str | None:
+    """The passage's sentence that a question was written about or that its fact stands in; None: the whole passage."""
+    if question.sentence is not None or question.fact is None:
+        return question.sentence
+    return sentence_with(question.fact, own_sentences(passage))
 
 
 def led_prompt(passage: Passage, fact: Fact, subject: Subject, lead: str) -> str:
@@ -153,16 +179,22 @@ def by_rule(passage: Passage, fact: Fact, subject: Subject) -> list[Question]:
     around ("Who is Ada Pellrow?"); and what it speaks of to be told about.
     """
     written: list[Question] = []
+    passage = narrowed(passage, sentence_with(fact, own_sentences(passage)))
     start = sentence_start(passage, fact, subject)
-    where = f" {'at' if is_place(subject) else 'of'} {subject.name}" if subject.bare else ""
+    where = where_of(subject)
+    written += [Question(passage.id, text, TURNED, fact) for text in rules.turned(start, fact, in_place(fact), where)]
     if len(start.split()) >= 3 and (fact.kind is not Kind.THING or _ends_in_a_clause(fact.before)):
         written.append(Question(passage.id, f'Complete this sentence: "{start} ..."', CLOZE, fact))
         written.append(Question(passage.id, f"{start} {in_place(fact)}?", IN_PLACE, fact))
-    written += [Question(passage.id, text, TURNED, fact) for text in rules.turned(start, fact, in_place(fact), where)]
     written += [Question(passage.id, text, TOPIC, fact) for text in rules.topics(start, fact, where)]
     if fact.kind is Kind.PERSON:
         written.append(Question(passage.id, f"Who is {fact.target}?", ABOUT, fact))
     return written
+
+
+def where_of(subject: Subject) -> str:
+    """What names the subject behind a question that does not: " at the museum"."""
+    return f" {'at' if is_place(subject) else 'of'} {subject.name}" if subject.bare else ""
 
 
 def _ends_in_a_clause(before: str) -> bool:

@@ -1,45 +1,62 @@
 """answer: questions -> pairs, with the teacher's checked answers, some of them held out for examine.
 
-Writes `pairs.jsonl` and `summary.json`: how many pairs, held-out pairs, questions and facts, what was dropped by
-reason, and what was asked of the engine.
+What the pairs do not cover is asked for again, and answered, until the effort's goal is met. Writes `pairs.jsonl`;
+`coverage.json`, a list of the sentences of which something is not asked for, and what; and `summary.json`: how many
+pairs, held-out pairs, questions and facts, what of the passages is covered, what was dropped by reason, and what was
+asked of the engine.
 """
 
 import asyncio
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from app.errors import StageError
+from app.jobs.settings import Effort
 from worker.pairs.answering import (
     LONGEST_ANSWER,
     LONGEST_FREE_ANSWER,
     Answered,
     Answering,
     answer,
-    coverage,
     hold_out,
 )
+from worker.pairs.copies import without_copies
+from worker.pairs.coverage import measure
+from worker.pairs.known import mark_known
 from worker.pairs.records import pair_records, passages_from, questions_from, write_lines
+from worker.pairs.rounds import Goal, cover
 from worker.pairs.writing import Question
 from worker.stages import Progress, StageInputs
+from worker.stages.ask import asking_of
 from worker.stages.generation import forget_answers, open_writer
 from worker.stages.teaching import Teaching
+
+GOALS = {Effort.QUICK: Goal(0.9, rounds=1), Effort.STANDARD: Goal(0.95, rounds=3), Effort.THOROUGH: Goal(1.0, rounds=4)}
+"""What the pairs are to cover, by effort."""
+AFTERWARDS = 2
+"""Steps of progress after the questions: asking again, and looking at what is known."""
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     """Answer every question as the teacher, and choose what is held out."""
     teaching = Teaching(passages_from(inputs.artefacts / "read" / "passages.jsonl"), inputs.base_model)
     questions = questions_from(inputs.artefacts / "ask" / "questions.jsonl")
-    answered, counts = asyncio.run(_answer(inputs, teaching, questions, progress))
+    answered, counts, rounds = asyncio.run(_answer(inputs, teaching, questions, progress))
     pairs = hold_out(answered.pairs, inputs.settings.seed)
     held_out = sum(pair.held_out for pair in pairs)
-    covered = coverage([pair for pair in pairs if not pair.held_out], teaching.passages, teaching.subjects)
+    covered = measure((pair for pair in pairs if not pair.held_out), teaching.passages, teaching.subjects)
     summary = {
         "pairs": len(pairs),
         "held_out": held_out,
         "questions": len({(pair.question.passage_id, pair.question.text) for pair in pairs}),
         "facts": len({(pair.question.passage_id, pair.question.fact) for pair in pairs if pair.question.fact}),
-        "coverage": None if covered is None else round(covered, 3),
+        "known": sum(pair.known for pair in pairs),
+        "coverage": None if covered.share is None else round(covered.share, 3),
+        "coverage_details": covered.details(),
+        "rounds": rounds,
         "dropped": dict(answered.dropped.most_common()),
         "engine": counts,
     }
@@ -51,27 +68,41 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
             f"None of the teacher's answers to {len(questions)} questions passed the checks ({dropped}): the "
             "base model cannot answer from these passages. Set passage_words lower, or use a larger base model."
         )
-    write_lines(out / "pairs.jsonl", pair_records(pairs))
+    write_lines(out / "pairs.jsonl", pair_records(pairs, teaching.passages))
+    gaps = [asdict(gap) for gap in covered.gaps]
+    (out / "coverage.json").write_text(json.dumps(gaps, ensure_ascii=False, indent=1), encoding="utf-8")
     return summary
 
 
 async def _answer(
     inputs: StageInputs, teaching: Teaching, questions: list[Question], progress: Progress
-) -> tuple[Answered, dict[str, Any]]:
+) -> tuple[Answered, dict[str, Any], int]:
+    """Pairs, what was asked of the engine, and the rounds of asking again."""
     settings = inputs.settings
     answering = Answering(
         samples=settings.answers_per_question - 1,
         temperature=settings.sampling_temperature,
         longest=LONGEST_FREE_ANSWER if teaching.is_strong else LONGEST_ANSWER,
     )
+    total = len(questions) + AFTERWARDS
+
     async with open_writer(inputs) as writer:
-        answered = await answer(
+
+        async def pairs_for(asked: Sequence[Question], tell: Progress = lambda *_: None) -> Answered:
+            return await answer(writer, asked, teaching.passages, teaching.subjects, teaching.messages, answering, tell)
+
+        answered = await pairs_for(questions, lambda done, _: progress(done, total))
+        rounds = await cover(
             writer,
-            questions,
+            answered,
+            pairs_for,
             teaching.passages,
-            teaching.subjects,
-            teaching.messages,
-            answering,
-            progress,
+            teaching.outlines,
+            asking_of(inputs),
+            GOALS[settings.effort],
         )
-        return answered, writer.counts()
+        progress(total - 1, total)
+        answered.pairs = without_copies(answered.pairs, answered.dropped)
+        answered.pairs = await mark_known(writer, answered.pairs)
+        progress(total, total)
+        return answered, writer.counts(), rounds

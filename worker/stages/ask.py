@@ -44,11 +44,14 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
 
 
 async def _ask(inputs: StageInputs, passages: list[Passage], progress: Progress) -> tuple[Asked, dict[str, Any]]:
-    settings = inputs.settings
-    asking = Asking(
-        per_fact=settings.questions_per_fact,
-        temperature=settings.sampling_temperature,
+    async with open_writer(inputs) as writer:
+        return await ask(writer, passages, asking_of(inputs), progress), writer.counts()
+
+
+def asking_of(inputs: StageInputs) -> Asking:
+    """How a job asks."""
+    return Asking(
+        per_fact=inputs.settings.questions_per_fact,
+        temperature=inputs.settings.sampling_temperature,
         strong=parameters_of(inputs.base_model) >= STRONG_MODEL,
     )
-    async with open_writer(inputs) as writer:
-        return await ask(writer, passages, asking, progress), writer.counts()

@@ -86,6 +86,8 @@ class EngineWriter:
     ) -> list[Completion]:
         """Answer a chat."""
         payload = {**self._payload(sampling, json.dumps(list(messages))), "messages": list(messages)}
+        if sampling.scored:
+            payload["logprobs"] = True
         if schema is not None and not self._embedded:
             held = {"name": "reply", "schema": dict(schema)}
             payload["response_format"] = {"type": "json_schema", "json_schema": held}
@@ -111,7 +113,9 @@ class EngineWriter:
             with self._busy():
                 answer = await _whole(lambda: send(payload, key=group))
         self._count(answer["usage"])
-        completions = [Completion(text(choice), choice["finish_reason"]) for choice in answer["choices"]]
+        completions = [
+            Completion(text(choice), choice["finish_reason"], _mean_logprob(choice)) for choice in answer["choices"]
+        ]
         self._journal.keep(payload, completions)
         return completions
 
@@ -146,6 +150,12 @@ class EngineWriter:
             **({"stop": list(sampling.stop)} if sampling.stop else {}),
             **({"seed": zlib.crc32(f"{self._seed} {prompt}".encode())} if seeded else {}),
         }
+
+
+def _mean_logprob(choice: dict[str, Any]) -> float | None:
+    """Of a chat's answer, in nats a token; None where none was asked for, or nothing was written."""
+    told = (choice.get("logprobs") or {}).get("content")
+    return sum(token["logprob"] for token in told) / len(told) if told else None
 
 
 async def _whole(ask: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:

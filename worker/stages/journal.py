@@ -1,7 +1,7 @@
 """What the engine has answered to a stage, kept so that a stage which begins again asks only for what is missing.
 
-A line a finished request: {"request": SHA-256 of its payload, "completions": [[text, finish_reason], …]}. Everything
-that decides an answer is in the payload, so a journal never serves one that another request would get.
+A line a finished request: {"request": SHA-256 of its payload, "completions": [[text, finish_reason, logprob], …]}.
+Everything that decides an answer is in the payload, so a journal never serves one that another request would get.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ class Journal:
 
     def keep(self, payload: Mapping[str, Any], completions: Sequence[Completion]) -> None:
         """Write down an answer, for the next run; it outlives a kill of this process."""
-        told = [[completion.text, completion.finish_reason] for completion in completions]
+        told = [[completion.text, completion.finish_reason, completion.logprob] for completion in completions]
         self._file.write(json.dumps({"request": _name(payload), "completions": told}).encode() + b"\n")
         self._file.flush()
 

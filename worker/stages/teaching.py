@@ -21,9 +21,8 @@ class Teaching:
     def __init__(self, passages: Sequence[Passage], base_model: Path) -> None:
         self.is_strong = parameters_of(base_model) >= STRONG_MODEL
         self.passages = {passage.id: passage for passage in passages}
-        self.subjects: dict[str, Subject] = {
-            document: outline_of(those).subject for document, those in by_document(passages).items()
-        }
+        self.outlines = {document: outline_of(those) for document, those in by_document(passages).items()}
+        self.subjects: dict[str, Subject] = {document: outline.subject for document, outline in self.outlines.items()}
 
     def messages(self, passage_id: str, question: str) -> list[Message]:
         """What the teacher is asked."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from worker.pairs.asking import Asking, ask
+from worker.pairs.asking import Asking, ask, leads_for, samples_for
 from worker.pairs.facts import facts_of
 from worker.pairs.leads import leads
 from worker.pairs.outline import outline_of
@@ -130,6 +130,11 @@ def test_a_question_that_fits_two_passages_is_dropped() -> None:
     assert not [question for question in asked.questions if question.text == "Who owns the Hollin Museum?"]
     one = asyncio.run(ask(Replies(" owns the Hollin Museum"), passages[:1], asking, lambda *_: None))
     assert [question.text for question in one.questions].count("Who owns the Hollin Museum?") == 1
+
+
+@pytest.mark.parametrize(("per_fact", "requests"), [(1, 4), (3, 6), (6, 18), (12, 32)])
+def test_what_is_asked_of_the_model_follows_what_is_wanted(per_fact: int, requests: int) -> None:
+    assert leads_for(per_fact) * samples_for(per_fact) == requests
 
 
 def test_a_strong_model_that_lists_nothing_is_led_after_all() -> None:

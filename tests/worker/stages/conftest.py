@@ -36,7 +36,7 @@ def writing_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedde
 def make_inputs(writing_engine: EmbeddedEngine, tmp_path: Path) -> MakeInputs:
     """Inputs for one document: `make_inputs(text, seed=1)`."""
 
-    def make(text: str, title: str = "The Hollin Museum", **settings: int) -> StageInputs:
+    def make(text: str, title: str = "The Hollin Museum", **settings: int | str) -> StageInputs:
         return replace(
             stage_inputs(writing_engine.base, writing_engine.url, tmp_path),
             settings=resolve(JobSettings.model_validate(settings)),

@@ -81,6 +81,15 @@ def test_a_later_run_is_served_what_a_former_one_was_answered(inputs: StageInput
     assert write(inputs, ask_in_groups)[1]["requests"] == 6
 
 
+def test_a_chat_tells_how_sure_the_model_was(inputs: StageInputs) -> None:
+    messages = [{"role": "user", "content": "Who?"}]
+    scored = replace(HOT, scored=True)
+    for completion in write(inputs, lambda writer: writer.chat(messages, scored, group="p1")):
+        assert completion.logprob is not None
+        assert -20 < completion.logprob < 0
+    assert {told.logprob for told in write(inputs, lambda writer: writer.chat(messages, HOT, group="p1"))} == {None}
+
+
 @on_embedded("vLLM is given no seed: one of a single request takes its sampling off the fast path")
 def test_the_same_seed_writes_the_same(inputs: StageInputs, tmp_path: Path) -> None:
     def written(seed: int, run: int) -> list[Completion]:

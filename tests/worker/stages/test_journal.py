@@ -8,7 +8,7 @@ from worker.stages.journal import Journal
 WHO = {"model": "tiny", "prompt": "Who?", "n": 2}
 WHY = {"model": "tiny", "prompt": "Why?", "n": 1}
 ADA = [Completion("Ada, “a\ud800”", "stop"), Completion("Ida\n", "length")]
-IDA = [Completion("Ida", "stop")]
+IDA = [Completion("Ida", "stop", -0.25)]
 
 
 @pytest.fixture

@@ -1,0 +1,35 @@
+import asyncio
+
+from tests.worker.pairs.scripted import ScriptedWriter
+from worker.pairs.answering import Pair
+from worker.pairs.facts import Fact, Kind
+from worker.pairs.known import mark_known
+from worker.pairs.writing import CLOZE, OPEN, Question
+
+YEAR = Fact(Kind.YEAR, "1889", "1889", "The Eiffel Tower was built in ", ".")
+WHEN = Question("p0001", "When was the Eiffel Tower built?", "year", YEAR)
+YEAR_OF = Question("p0001", "What is the year of the Eiffel Tower?", "year", YEAR)
+PAINT = Question("p0001", "What keeps its rust off?", OPEN, None)
+
+
+def test_what_is_known_is_marked_and_kept_once_a_fact() -> None:
+    replies = {WHEN.text: "It was built in 1889.", YEAR_OF.text: "1889", PAINT.text: "A good wind."}
+    writer = ScriptedWriter(answering=replies.__getitem__)
+    cloze = Pair(
+        Question("p0001", 'Complete this sentence: "It was built in ..."', CLOZE, YEAR), "…", False, quoted=True
+    )
+    paint = Pair(PAINT, "Brown paint keeps it off.", sampled=False)
+    pairs = [Pair(WHEN, "In 1889.", False), Pair(WHEN, "1889.", True), Pair(YEAR_OF, "1889.", False), cloze, paint]
+    kept = asyncio.run(mark_known(writer, pairs))
+    assert [(pair.question, pair.known, pair.sampled) for pair in kept] == [
+        (WHEN, True, False),
+        (cloze.question, False, False),
+        (PAINT, False, False),
+    ]
+    assert sorted(writer.asked) == sorted(replies), "each question once, and none by rule"
+
+
+def test_an_open_question_is_graded_by_the_teachers_answer() -> None:
+    writer = ScriptedWriter(answering=lambda _: "Brown paint keeps the rust off.")
+    (pair,) = asyncio.run(mark_known(writer, [Pair(PAINT, "Brown paint keeps it off.", sampled=False)]))
+    assert pair.known

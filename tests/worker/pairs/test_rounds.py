@@ -1,0 +1,55 @@
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from tests.worker.pairs.scripted import ScriptedWriter
+from worker.pairs.answering import Answered, Answering, answer
+from worker.pairs.asking import Asking
+from worker.pairs.coverage import measure
+from worker.pairs.outline import outline_of
+from worker.pairs.passages import split
+from worker.pairs.rounds import Goal, cover
+from worker.pairs.writing import Question
+
+TEXT = "The Hollin Museum opened in 1962. The stones rattle when it rains."
+PASSAGES = {passage.id: passage for passage in split("doc_1", "The Hollin Museum", TEXT, words=1)}
+OUTLINES = {"doc_1": outline_of([*PASSAGES.values()])}
+SUBJECTS = {"doc_1": OUTLINES["doc_1"].subject}
+
+
+def run(writer: ScriptedWriter, goal: Goal) -> tuple[Answered, int]:
+    async def pairs_for(questions: Sequence[Question]) -> Answered:
+        how = Answering(samples=0, temperature=1.0, longest=64)
+        said = [{"role": "user", "content": ""}]
+        return await answer(
+            writer, questions, PASSAGES, SUBJECTS, lambda _, text: [{**said[0], "content": text}], how, lambda *_: None
+        )
+
+    async def whole() -> tuple[Answered, int]:
+        answered = Answered()
+        asking = Asking(per_fact=4, temperature=0.8, strong=False)
+        return answered, await cover(writer, answered, pairs_for, PASSAGES, OUTLINES, asking, goal)
+
+    return asyncio.run(whole())
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_what_the_model_cannot_ask_is_asked_by_rule_in_the_last_round(rounds: int) -> None:
+    answered, taken = run(ScriptedWriter(answering=lambda _: "I do not know."), Goal(1.0, rounds))
+    assert taken == rounds
+    assert measure(answered.pairs, PASSAGES, SUBJECTS).reaches(1.0)
+    assert all(pair.quoted for pair in answered.pairs)
+
+
+def test_no_round_more_than_the_goal_needs() -> None:
+    def asked(prompt: str) -> str:
+        about_stones = prompt.rpartition("Text: ")[2].startswith("The stones")
+        return " rattles at the Hollin Museum" if about_stones else " did the Hollin Museum open"
+
+    replies = {True: "The stones rattle when it rains.", False: "The Hollin Museum opened in 1962."}
+    writer = ScriptedWriter(going_on=asked, answering=lambda question: replies["rattle" in question])
+    answered, taken = run(writer, Goal(1.0, 3))
+    assert taken == 1
+    assert not any(pair.quoted for pair in answered.pairs)
+    assert run(writer, Goal(0.0, 3)) == (Answered(), 0)

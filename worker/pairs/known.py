@@ -1,0 +1,51 @@
+"""What the base model knows already: it answers the plain question right, with no passage in its prompt.
+
+Such pairs are marked, and one of them is kept for each fact, so that training spends its steps on what is new.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from worker.grading import agrees
+from worker.pairs.answering import Pair
+from worker.pairs.facts import covers
+from worker.pairs.together import together
+from worker.pairs.writer import Sampling, Writer
+from worker.pairs.writing import BY_RULE, Question
+
+CLOSED = Sampling(max_tokens=32)
+"""Greedy, and no longer than an answer takes that names its fact."""
+
+
+async def mark_known(writer: Writer, pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs, those marked that the model knows, in their order; of these one a fact, and none sampled.
+
+    Each question is put once, as a client puts it, and what comes is graded by the fact that it asks for, or else by
+    the teacher's answer. Requests by rule are not put: what they ask for is in other pairs, or in the sentence alone.
+    """
+    first: dict[Question, Pair] = {}
+    for pair in pairs:
+        if pair.question.kind not in BY_RULE:
+            first.setdefault(pair.question, pair)
+    told = await together(_knows(writer, pair) for pair in first.values())
+    known = {question for question, right in zip(first, told, strict=True) if right}
+    kept: list[Pair] = []
+    facts: set[object] = set()
+    for pair in pairs:
+        if pair.question not in known:
+            kept.append(pair)
+            continue
+        fact = (pair.question.passage_id, pair.question.fact or pair.question.text)
+        if not pair.sampled and fact not in facts:
+            facts.add(fact)
+            kept.append(replace(pair, known=True))
+    return kept
+
+
+async def _knows(writer: Writer, pair: Pair) -> bool:
+    question = pair.question
+    messages = [{"role": "user", "content": question.text}]
+    (said,) = await writer.chat(messages, CLOSED, group=question.passage_id)
+    if question.fact is not None:
+        return covers(said.text, question.fact)
+    return agrees(said.text, pair.answer)

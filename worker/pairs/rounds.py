@@ -1,0 +1,66 @@
+"""Asking and answering again until the pairs cover the passages: measured, asked again, answered, measured anew."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from worker.pairs.again import kinds_again, lead_again, rule_again
+from worker.pairs.answering import Answered
+from worker.pairs.asking import Asking
+from worker.pairs.coverage import measure
+from worker.pairs.outline import Outline
+from worker.pairs.passages import Passage
+from worker.pairs.writer import Writer
+from worker.pairs.writing import Question, Written
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """When to stop asking again.
+
+    Attributes:
+        share: of the sentences, and of their names, numbers and dates, that pairs are to ask for.
+        rounds: at most; in the last one questions are made by rule.
+    """
+
+    share: float
+    rounds: int
+
+
+async def cover(
+    writer: Writer,
+    answered: Answered,
+    answer: Callable[[Sequence[Question]], Awaitable[Answered]],
+    passages: Mapping[str, Passage],
+    outlines: Mapping[str, Outline],
+    asking: Asking,
+    goal: Goal,
+) -> int:
+    """Add pairs to `answered` for what it does not cover, and say in how many rounds.
+
+    Args:
+        writer: the model that writes questions.
+        answered: the pairs so far, and what was dropped.
+        answer: gives pairs for questions.
+        passages: by id.
+        outlines: by document id.
+        asking: how was asked at first.
+        goal: when to stop.
+    """
+    subjects = {document: outline.subject for document, outline in outlines.items()}
+    for round_ in range(1, goal.rounds + 1):
+        covered = measure(answered.pairs, passages, subjects)
+        if covered.reaches(goal.share):
+            return round_ - 1
+        if round_ == goal.rounds:
+            written = Written(rule_again(covered.gaps, passages, subjects))
+        elif round_ == 1 and asking.strong:
+            written = await kinds_again(writer, covered.gaps, passages, outlines, asking)
+        else:
+            written = await lead_again(writer, covered.gaps, passages, outlines, asking, round_)
+        answered.dropped += written.dropped
+        asked = {pair.question.text for pair in answered.pairs}
+        fresh = {question.text: question for question in written.questions if question.text not in asked}
+        more = await answer(list(fresh.values()))
+        answered.pairs += more.pairs
+        answered.dropped += more.dropped
+    return goal.rounds
