@@ -161,11 +161,14 @@ class IngrainClient:
 
     def chat(self, model: str, messages: Sequence[Mapping[str, str]], **options: Any) -> str:
         """The answer to a conversation."""
-        answer = self._call("POST", "/v1/chat/completions", json={"model": model, "messages": messages, **options})
-        return str(answer["choices"][0]["message"]["content"])
+        return str(self.complete_chat(model, messages, **options)["choices"][0]["message"]["content"])
 
-    def stream_chat(self, model: str, messages: Sequence[Mapping[str, str]], **options: Any) -> Iterator[str]:
-        """The answer to a conversation, piece by piece as it is generated."""
+    def complete_chat(self, model: str, messages: Sequence[Mapping[str, str]], **options: Any) -> Json:
+        """The answer to a conversation, with all that comes with it."""
+        return self._call("POST", "/v1/chat/completions", json={"model": model, "messages": messages, **options})
+
+    def stream_chat(self, model: str, messages: Sequence[Mapping[str, str]], **options: Any) -> Iterator[Json]:
+        """The chunks of the answer to a conversation, as it is generated."""
         request = {"model": model, "messages": messages, "stream": True, **options}
         try:
             with self._http.stream("POST", "/v1/chat/completions", json=request) as answer:
@@ -176,8 +179,7 @@ class IngrainClient:
                     piece = json.loads(data)
                     if "error" in piece:
                         raise Refused(502, {"detail": piece["error"].get("message")})
-                    for choice in piece["choices"]:
-                        yield choice["delta"].get("content") or ""
+                    yield piece
         except httpx.TransportError as error:
             raise self._unreachable() from error
 

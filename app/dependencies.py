@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.engine.engines import Engines
+from app.retrieval.indexes import Indexes
 from app.settings import Settings
 from app.store import Store
 
@@ -29,6 +30,7 @@ class Services:
     settings: Settings
     store: Store
     engines: Engines
+    indexes: Indexes
     unit_of_work: UnitOfWork
 
 

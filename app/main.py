@@ -26,6 +26,7 @@ from app.jobs import endpoints as jobs
 from app.problems import add_problem_handlers, complete_openapi, problems
 from app.queue import Relay
 from app.requests import BodyLimit, RequestContext
+from app.retrieval.indexes import Indexes
 from app.settings import Settings, get_settings
 from app.store import Store
 
@@ -50,10 +51,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or get_settings()
     open_session = partial(unit_of_work, settings.resolved_database_url)
     engines = Engines.of(settings, busy_patience=_BUSY_SECONDS)
+    store = Store(settings.resolved_store_url)
     services = Services(
         settings=settings,
-        store=Store(settings.resolved_store_url),
+        store=store,
         engines=engines,
+        indexes=Indexes(store, settings.retrieval),
         unit_of_work=open_session,
     )
 

@@ -5,6 +5,7 @@ the URLs set it runs distributed. Both use the same code.
 """
 
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -56,6 +57,10 @@ class Settings(BaseSettings):
     max_document_bytes: int = Field(5_000_000, ge=1, description="Largest document that is taken, in bytes.")
     min_document_words: int = Field(5, ge=1, description="Shortest document that can be taught, in words.")
 
+    retrieval: Literal["bm25", "embeddings", "hybrid"] = Field(
+        "bm25", description="How a chat's `retrieval` ranks passages; the others need ingrain[embeddings]."
+    )
+
     lease_seconds: float = Field(30.0, gt=0, description="A job whose worker is silent this long is given to another.")
     heartbeat_seconds: float = Field(5.0, gt=0, description="How often a worker renews its lease.")
     heartbeat_file: Path | None = Field(None, description="A file that a worker touches while it takes jobs.")
@@ -81,6 +86,13 @@ class Settings(BaseSettings):
                 raise ValueError(f"{url!r} is not the URL of an engine; write http://host:port")
         clean = tuple(url.rstrip("/").removesuffix("/v1").rstrip("/") for url in urls)
         return clean[0] if isinstance(value, str) else clean
+
+    @field_validator("retrieval")
+    @classmethod
+    def _has_embeddings(cls, value: str) -> str:
+        if value != "bm25" and find_spec("wordllama") is None:
+            raise ValueError("embeddings are not installed: pip install 'ingrain[embeddings]', or set it to bm25")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod

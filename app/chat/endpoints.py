@@ -13,6 +13,7 @@ from app.errors import (
     EngineBusy,
     EngineUnavailable,
     InvalidRequest,
+    NotFound,
     NotReady,
     RequestTooLarge,
     UnknownModel,
@@ -40,7 +41,7 @@ _CLIENT_CLOSED_REQUEST = 499  # as nginx calls it; nobody is there to read it, b
             },
         },
         **problems(
-            InvalidRequest, BadEngineRequest, UnknownModel, AdapterNotReady, WrongBaseModel, RequestTooLarge,
+            InvalidRequest, BadEngineRequest, UnknownModel, NotFound, AdapterNotReady, WrongBaseModel, RequestTooLarge,
             UnsupportedMediaType, EngineBusy, EngineUnavailable, NotReady,
         ),
     },
@@ -48,7 +49,8 @@ _CLIENT_CLOSED_REQUEST = 499  # as nginx calls it; nobody is there to read it, b
 async def create_chat_completion(chat: ChatRequest, request: Request, parts: Parts) -> Response:
     """Answers by an adapter, an alias or the base model, in OpenAI's own shape: its clients work unchanged.
 
-    Errors are problem documents that carry OpenAI's `error` as well.
+    With `retrieval` the passages of documents that suit the question best are put into the prompt, and the answer has
+    them. Errors are problem documents that carry OpenAI's `error` as well.
     """
     target = await service.find_target(parts, chat.model)
     try:

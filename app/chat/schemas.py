@@ -9,11 +9,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from app.retrieval.ranking import Method
 from app.validation import whole_text
 
 # Fields that are not done, each with the values that ask for nothing.
@@ -35,6 +37,10 @@ _NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
 # Fields that change no answer.
 _HARMLESS: Final = ("metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "user")
 
+PASSAGES: Final = 3
+"""What `retrieval: true` means."""
+_MOST_PASSAGES: Final = 20
+_MOST_DOCUMENTS: Final = 100
 
 Text = Annotated[str, AfterValidator(whole_text)]
 
@@ -155,6 +161,20 @@ class ChatRequest(BaseModel):
     top_k: int | None = Field(None, ge=-1, le=2**31 - 1)
     min_p: float | None = Field(None, ge=0, le=1)
     repetition_penalty: float | None = Field(None, gt=0, le=2)
+    # Ingrain's own
+    retrieval: StrictBool | Annotated[int, Field(ge=1, le=_MOST_PASSAGES)] | None = Field(
+        None,
+        description=f"Put the passages that suit the last question best into the prompt: so many, or {PASSAGES} for "
+        "true. Fewer are put in where the context, less the answer's max_tokens (256 without), has no room for more.",
+    )
+    documents: list[str] | None = Field(
+        None,
+        min_length=1,
+        max_length=_MOST_DOCUMENTS,
+        examples=[["doc_01k0000000000000000000000a"]],
+        description="Where to look: the base model needs it, and an adapter otherwise takes all of its own documents. "
+        "Without `retrieval` it means `retrieval: true`.",
+    )
     # accepted, and changing nothing
     metadata: Any = None
     prompt_cache_key: Any = None
@@ -183,6 +203,14 @@ class ChatRequest(BaseModel):
         if value is not None and not any(value == allowed and type(value) is type(allowed) for allowed in neutral):
             raise ValueError("it is not supported; leave it out")
 
+    @field_validator("retrieval", mode="before")
+    @classmethod
+    def _how_many(cls, value: object) -> object:
+        is_count = isinstance(value, int) and 1 <= value <= _MOST_PASSAGES
+        if not (value is None or isinstance(value, bool) or is_count):
+            raise ValueError(f"it must be true, false, or a number of passages from 1 to {_MOST_PASSAGES}")
+        return value
+
     @model_validator(mode="after")
     def _fields_that_go_together(self) -> "ChatRequest":
         both = (self.max_tokens, self.max_completion_tokens)
@@ -190,16 +218,31 @@ class ChatRequest(BaseModel):
             raise ValueError("max_tokens and max_completion_tokens differ; give one of them")
         if self.stream_options and not self.stream:
             raise ValueError("stream_options needs stream to be true")
+        if self.documents and self.retrieval is False:
+            raise ValueError("retrieval is false, and documents needs it; leave one of them out")
         if self.top_logprobs and not self.logprobs:
             raise ValueError("top_logprobs needs logprobs to be true")
         return self
 
+    @property
+    def passages_wanted(self) -> int:
+        """How many passages to find; 0: the chat is closed-book."""
+        if self.retrieval is None or isinstance(self.retrieval, bool):
+            return PASSAGES if self.retrieval or self.documents else 0
+        return self.retrieval
+
+    @property
+    def answer_limit(self) -> int | None:
+        """The longest answer, in tokens."""
+        return self.max_completion_tokens or self.max_tokens
+
     def for_engine(self, model: str) -> dict[str, Any]:
         """The request as the engine gets it, for the model by the engine's own name."""
-        left_out = {"model", "messages", "max_completion_tokens", "stream_options", *_HARMLESS, *_NEUTRAL}
+        ours = {"retrieval", "documents"}
+        left_out = {"model", "messages", "max_completion_tokens", "stream_options", *ours, *_HARMLESS, *_NEUTRAL}
         payload = self.model_dump(exclude=left_out, exclude_none=True, by_alias=True)
-        if limit := self.max_completion_tokens or self.max_tokens:
-            payload["max_tokens"] = limit
+        if self.answer_limit:
+            payload["max_tokens"] = self.answer_limit
         if self.stream_options:
             payload["stream_options"] = {"include_usage": self.stream_options.include_usage}
         payload["messages"] = [
@@ -238,6 +281,23 @@ class Usage(BaseModel):
     total_tokens: int
 
 
+class FoundPassage(BaseModel):
+    """A passage that the model had in its prompt."""
+
+    document_id: str
+    title: str = Field(description="The document's.")
+    heading: str | None = Field(description="That it stands under.")
+    text: str
+    score: float = Field(description="In the ranking's own measure; higher is better.")
+
+
+class Retrieval(BaseModel):
+    """What was found for the last question, the best first, as far as the prompt had room for it."""
+
+    passages: list[FoundPassage]
+    method: Method = Field(description="How they were ranked (INGRAIN_RETRIEVAL).")
+
+
 class ChatCompletion(BaseModel):
     """An answer, in OpenAI's shape."""
 
@@ -249,3 +309,6 @@ class ChatCompletion(BaseModel):
     model: str = Field(description="As the request named it.")
     choices: list[Choice]
     usage: Usage | None = None
+    retrieval: Retrieval | None = Field(
+        None, description="Only where the request asked for it. In a stream, the first chunk has it."
+    )

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from app.catalogue.service import Target, resolve
+from app.chat.retrieval import with_passages
 from app.chat.schemas import ChatRequest
 from app.dependencies import Services
 from app.engine.slots import AdapterFiles
@@ -21,17 +22,17 @@ Result = TypeVar("Result")
 
 async def answer(services: Services, chat: ChatRequest, target: Target) -> dict[str, Any]:
     """The whole answer, in OpenAI's shape."""
-    adapter = await _adapter(services, target)
-    completion = await services.engines.chat(chat.for_engine(target.engine_name), adapter)
+    payload, members = await _prepare(services, chat, target)
+    completion = await services.engines.chat(payload, await _adapter(services, target))
     _check_whole(completion)
-    return {**completion, "model": target.called}
+    return {**completion, **members}
 
 
 async def stream(services: Services, chat: ChatRequest, target: Target) -> AsyncIterator[bytes]:
     """The answer as OpenAI's server-sent events. The first is there when this returns, so that errors have a status."""
-    adapter = await _adapter(services, target)
-    pieces = services.engines.stream_chat(chat.for_engine(target.engine_name), adapter)
-    events = _renamed(pieces, target.called)
+    payload, members = await _prepare(services, chat, target)
+    pieces = services.engines.stream_chat(payload, await _adapter(services, target))
+    events = _completed(pieces, members, target.called)
     try:
         first = await anext(events)
     except StopAsyncIteration:
@@ -47,6 +48,15 @@ async def find_target(services: Services, name: str) -> Target:
             return resolve(session, services.settings, name)
 
     return await run_in_threadpool(look_up)
+
+
+async def _prepare(services: Services, chat: ChatRequest, target: Target) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The request as the engine gets it, and the members that its answer gets from us."""
+    payload, members = chat.for_engine(target.engine_name), {"model": target.called}
+    if not chat.passages_wanted:
+        return payload, members
+    payload["messages"], found = await with_passages(services, chat, target, payload["messages"])
+    return payload, {**members, "retrieval": found.model_dump(mode="json")}
 
 
 async def _adapter(services: Services, target: Target) -> AdapterFiles | None:
@@ -92,14 +102,16 @@ async def _from_first(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterato
             yield b"data: " + json.dumps({"error": openai_error(error)}).encode() + b"\n\n"
 
 
-async def _renamed(chunks: AsyncGenerator[bytes], model: str) -> AsyncGenerator[bytes]:
-    """The events of a stream, whole, with the `model` as the client called it."""
+async def _completed(chunks: AsyncGenerator[bytes], first_members: dict[str, Any], model: str) -> AsyncGenerator[bytes]:
+    """The events of a stream, whole, with the `model` as the client called it; the first with all of our members."""
+    members = first_members
     waiting = b""
     async with aclosing(chunks) as source:
         async for chunk in source:
             *events, waiting = (waiting + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
             for event in events:
-                yield _rename(event, model) + b"\n\n"
+                yield _complete(event, members) + b"\n\n"
+                members = {"model": model}
 
 
 def _check_whole(answer: dict[str, Any]) -> None:
@@ -108,12 +120,12 @@ def _check_whole(answer: dict[str, Any]) -> None:
         raise EngineUnavailable("The engine broke off its answer. Try again.", headers={"Retry-After": "5"})
 
 
-def _rename(event: bytes, model: str) -> bytes:
+def _complete(event: bytes, members: dict[str, Any]) -> bytes:
     data = event.removeprefix(b"data:").strip()
     if not data.startswith(b"{"):
         return event
     content = json.loads(data)
     _check_whole(content)
     if "model" in content:
-        content["model"] = model
+        content |= members
     return b"data: " + json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

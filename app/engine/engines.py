@@ -125,6 +125,10 @@ class Engines:
             async for piece in rest:
                 yield piece
 
+    async def tokenize(self, payload: Payload) -> dict[str, Any]:
+        """Token ids of `messages` or `prompt` for the base model: `{"count", "max_model_len", "tokens"}`."""
+        return await self._ask(None, lambda replica: replica.client.tokenize(payload))
+
     async def models(self) -> list[dict[str, Any]]:
         """What one of the replicas serves now: the base model, then its adapters."""
         return await self._ask(None, lambda replica: replica.client.models())

@@ -42,4 +42,5 @@ def embed(texts: Sequence[str]) -> NDArray[np.float32]:
     """
     vectors: NDArray[np.float32] = load_embeddings().embed(list(texts))
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    scaled: NDArray[np.float32] = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return scaled

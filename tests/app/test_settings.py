@@ -1,6 +1,7 @@
 """Settings from the environment, and what is said where they are not valid."""
 
 import subprocess
+import sys
 
 import pytest
 from pydantic import ValidationError
@@ -33,3 +34,13 @@ def test_engines_are_named_by_their_base_urls(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("INGRAIN_VLLM_URLS", wrong)
         with pytest.raises(ValidationError, match="write http://host:port"):
             Settings()
+
+
+def test_embeddings_need_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGRAIN_RETRIEVAL", "hybrid")
+    assert Settings().retrieval == "hybrid"
+    monkeypatch.setitem(sys.modules, "wordllama", None)  # as Python has it where a package is not installed
+    with pytest.raises(ValidationError, match=r"pip install 'ingrain\[embeddings\]', or set it to bm25"):
+        Settings()
+    monkeypatch.setenv("INGRAIN_RETRIEVAL", "bm25")
+    assert Settings().retrieval == "bm25"

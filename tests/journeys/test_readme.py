@@ -72,7 +72,7 @@ def test_every_command_does_what_the_readme_says(installation: Installation, tmp
             said = run(command, installation, tmp_path, **told)
             if "/v1/documents" in command:
                 taken = json.loads(said)
-                told = {"JOB": taken["job"]["id"], "ADAPTER": taken["adapter"]["id"]}
+                told = {kind.upper(): taken[kind]["id"] for kind in ("document", "adapter", "job")}
                 if "-F " in command:
                     assert wait_for_job(installation.url, told["JOB"], 400)["status"] == "succeeded"
             elif "/events" in command:

@@ -67,6 +67,27 @@ def test_ask_answers_as_a_whole_and_in_pieces(service: Installation) -> None:
     assert service.run(*words, "--stream").stdout == whole["answer"] + "\n"
 
 
+def test_ask_shows_the_passages_that_retrieval_found(service: Installation, job: dict[str, str]) -> None:
+    words = ("ask", "tiny", "Who dug the harbour?", "--max-tokens", "8", "--documents", job["document"])
+    (whole,) = service.rows(*words, "--retrieval")
+    (passage,) = whole["retrieval"]["passages"]
+    assert passage["text"].startswith("The harbour was dug in 1742 by Ana Rook.")
+    first, *rest = service.rows(*words, "--passages", "2", "--stream")
+    assert first["retrieval"] == whole["retrieval"]
+    assert not any("retrieval" in piece for piece in rest)
+    assert "".join(piece["delta"] for piece in [first, *rest]) == whole["answer"]
+    for options in ((), ("--stream",)):
+        done = service.run(*words, *options)
+        assert done.stdout == whole["answer"] + "\n"
+        assert f"{job['document']}  The harbour of Velm: The harbour was dug" in done.stderr
+
+
+def test_ask_with_retrieval_says_where_the_base_model_is_to_look(service: Installation) -> None:
+    done = service.run("ask", "tiny", "Who dug the harbour?", "--retrieval")
+    assert done.returncode == 4
+    assert "name some" in done.stderr
+
+
 def test_an_unknown_model_is_refused_with_the_way_out(service: Installation) -> None:
     done = service.run("ask", "nobody", "Who?")
     assert done.returncode == 4

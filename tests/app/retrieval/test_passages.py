@@ -76,6 +76,6 @@ def test_what_has_no_text_has_no_passages(text: str) -> None:
 
 @pytest.mark.parametrize("text", [SENTENCE + " ", SENTENCE + "\n\n", "x", "- " + SENTENCE + "\n"])
 def test_the_largest_documents_take_seconds(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert len(texts(text * (5_000_000 // len(text)))) > 5_000
-    assert time.monotonic() - started < 30
+    assert time.process_time() - started < 30

@@ -1,0 +1,127 @@
+"""Retrieval beside the model: passages of documents, found for the last question and put into the prompt before it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+
+from app.adapters import service as adapters
+from app.catalogue.service import Target
+from app.chat.schemas import ChatRequest, FoundPassage, Retrieval
+from app.dependencies import Services
+from app.documents import service as documents
+from app.errors import BadEngineRequest, InvalidRequest, NotFound
+from app.retrieval.indexes import Found
+
+Messages = list[dict[str, Any]]
+
+_ANSWER_TOKENS: Final = 256
+"""Room for an answer of no given length."""
+
+
+async def with_passages(
+    services: Services, chat: ChatRequest, target: Target, messages: Messages
+) -> tuple[Messages, Retrieval]:
+    """The messages with passages in the last turn of the user, and those passages, the best first.
+
+    Raises:
+        InvalidRequest: no document is named and none belongs to the model, one is not the adapter's, or no turn is the
+            user's.
+        NotFound: a document does not exist.
+    """
+    turn = _last_question(messages)
+    found = await run_in_threadpool(_find, services, chat, target, messages[turn]["content"])
+    limit = chat.answer_limit or _ANSWER_TOKENS
+
+    def filled(count: int) -> Messages:
+        asked = {**messages[turn], "content": _beside(found[:count], messages[turn]["content"])}
+        return [*messages[:turn], asked, *messages[turn + 1 :]]
+
+    async def fits(count: int) -> bool:
+        payload = {"model": target.base_model, "messages": filled(count), "add_generation_prompt": True}
+        try:
+            told = await services.engines.tokenize(payload)
+        except BadEngineRequest:  # too long even to be counted; what else is wrong, the chat itself will hear
+            return False
+        return int(told["count"]) + limit <= int(told["max_model_len"])
+
+    count = await _most_fitting(fits, len(found))
+    shown = [_view(one) for one in found[:count]]
+    return filled(count), Retrieval(passages=shown, method=services.indexes.method)
+
+
+async def _most_fitting(fits: Callable[[int], Awaitable[bool]], most: int) -> int:
+    """The largest count up to `most` that fits; nought always does."""
+    if most == 0 or await fits(most):
+        return most
+    fitting, too_many = 0, most
+    while too_many - fitting > 1:
+        middle = (fitting + too_many) // 2
+        if await fits(middle):
+            fitting = middle
+        else:
+            too_many = middle
+    return fitting
+
+
+def _last_question(messages: Messages) -> int:
+    turns = [number for number, message in enumerate(messages) if message["role"] == "user"]
+    if not turns:
+        raise InvalidRequest(
+            "Retrieval finds passages for the user's last turn, and no message has the role 'user'. Add one, or leave "
+            "retrieval out.",
+            field="messages",
+        )
+    return turns[-1]
+
+
+def _beside(found: Sequence[Found], question: str) -> str:
+    """As the teacher reads a passage (worker/distillation/prompts.py): in the user's turn, the question last."""
+    return "\n\n".join([*(one.passage.shown for one in found), question])
+
+
+def _view(found: Found) -> FoundPassage:
+    passage = found.passage
+    return FoundPassage(
+        document_id=passage.document_id,
+        title=passage.title,
+        heading=passage.heading,
+        text=passage.text,
+        score=found.score,
+    )
+
+
+def _find(services: Services, chat: ChatRequest, target: Target, question: str) -> list[Found]:
+    index = services.indexes.of(_titles(services, chat.documents, target))
+    return index.best(question, chat.passages_wanted)
+
+
+def _titles(services: Services, wanted: Sequence[str] | None, target: Target) -> dict[str, str]:
+    """The documents to look into, by their ids."""
+    if target.adapter_id is None and not wanted:
+        raise InvalidRequest(
+            f"The model {target.called!r} is the base model and has no documents of its own: name some "
+            '("documents": ["doc_…"]; GET /v1/documents lists them), or ask an adapter.',
+            field="documents",
+        )
+    with services.unit_of_work(reads_only=True) as session:
+        own = None
+        if target.adapter_id is not None:
+            own = {document.id: document.title for document in adapters.get(session, target.adapter_id).documents}
+            if not wanted:
+                return own
+        chosen: dict[str, str] = {}
+        for number, document_id in enumerate(wanted or ()):
+            field = f"documents.{number}"
+            try:
+                document = documents.get(session, document_id)
+            except NotFound as error:
+                raise NotFound(f"{error.detail} GET /v1/documents lists those that do.", field=field) from None
+            if own is not None and document.id not in own:
+                raise InvalidRequest(
+                    f"The document {document.id} is not one that the adapter {target.called} was made from "
+                    f"({', '.join(own)}). Leave it out, or ask the base model {target.base_model}.",
+                    field=field,
+                )
+            chosen[document.id] = document.title
+    return chosen

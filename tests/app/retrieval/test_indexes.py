@@ -1,0 +1,92 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from app.errors import NotFound
+from app.retrieval.indexes import Indexes
+from app.store import Store
+
+TITLES = {"doc_a": "Orvenna", "doc_b": "Harbour"}
+TEXTS = {"doc_a": "It was built in 1821.\n\n## Lamp\n\nIt burns oil.", "doc_b": "The baker sells rye bread."}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(f"file://{tmp_path}")
+    for document_id, text in TEXTS.items():
+        store.write_bytes(f"documents/{document_id}/text.txt", text.encode())
+    return store
+
+
+def test_passages_of_all_documents_are_ranked_together_and_know_theirs(store: Store) -> None:
+    index = Indexes(store, "bm25").of(TITLES)
+    bread, oil, built = (index.best(question, 1)[0].passage for question in ("bread?", "Orvenna's oil?", "built 1821?"))
+    assert (bread.document_id, bread.title, bread.heading, bread.text) == (
+        "doc_b", "Harbour", None, "The baker sells rye bread.",
+    )  # fmt: skip
+    assert (oil.document_id, oil.heading, oil.text) == ("doc_a", "Lamp", "It burns oil.")
+    assert (built.document_id, built.heading) == ("doc_a", None)
+    assert len(index.best("who?", 9)) == 3
+
+
+def test_an_index_is_built_once_in_whatever_order_its_documents_are_named(store: Store) -> None:
+    indexes = Indexes(store, "bm25")
+    assert indexes.of(TITLES) is indexes.of(dict(reversed(TITLES.items())))
+    assert indexes.of(TITLES) is not indexes.of({"doc_a": "Orvenna"})
+
+
+def test_threads_that_want_the_same_index_get_one(store: Store) -> None:
+    store.write_bytes("documents/doc_a/text.txt", ("It burns oil. " * 20_000).encode())
+    indexes, begin = Indexes(store, "bm25"), threading.Barrier(8)
+
+    def ask(_: int) -> int:
+        begin.wait()
+        return id(indexes.of(TITLES))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(ask, range(8)))) == 1
+
+
+def test_the_one_used_longest_ago_makes_room(store: Store) -> None:
+    indexes = Indexes(store, "bm25", most_characters=70)
+    both, baker = indexes.of(TITLES), indexes.of({"doc_b": "Harbour"})  # 60 and 26 characters
+    assert indexes.of({"doc_b": "Harbour"}) is baker
+    lamp = indexes.of({"doc_a": "Orvenna"})  # 34 more: fits beside the baker's
+    assert indexes.of({"doc_b": "Harbour"}) is baker
+    assert indexes.of({"doc_a": "Orvenna"}) is lamp
+    assert indexes.of(TITLES) is not both
+
+
+def test_what_is_larger_than_the_room_is_kept_while_nothing_else_is_used(store: Store) -> None:
+    indexes = Indexes(store, "bm25", most_characters=1)
+    assert indexes.of(TITLES) is indexes.of(TITLES)
+
+
+def test_a_document_that_is_forgotten_is_read_again_or_not_found(store: Store) -> None:
+    indexes = Indexes(store, "bm25")
+    both, baker = indexes.of(TITLES), indexes.of({"doc_b": "Harbour"})
+    store.delete("documents/doc_a")
+    indexes.forget("doc_a")
+    with pytest.raises(NotFound):
+        indexes.of(TITLES)
+    store.write_bytes("documents/doc_a/text.txt", b"It has another lamp.")
+    assert indexes.of(TITLES) is not both  # nor does the failure stay
+    assert indexes.of({"doc_b": "Harbour"}) is baker
+
+
+def test_others_run_while_a_large_document_is_cut(store: Store) -> None:
+    paragraph = "The lamp of Orvenna burns 3.5 kg of oil a night.\n\n"
+    store.write_bytes("documents/doc_a/text.txt", (paragraph * 20_000).encode())
+    with ThreadPoolExecutor(1) as pool:
+        started = time.monotonic()
+        building = pool.submit(Indexes(store, "bm25").of, TITLES)
+        longest, last = 0.0, started
+        while not building.done():
+            time.sleep(0.001)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        whole = time.monotonic() - started
+    assert len(building.result().best("lamp", 5)) == 5
+    assert longest < whole / 2
