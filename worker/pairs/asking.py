@@ -4,6 +4,7 @@ Keeps the surest questions of a fact that differ from each other, and counts wha
 """
 
 import asyncio
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from worker.pairs import filters
 from worker.pairs.facts import Fact, Kind, facts_of
 from worker.pairs.kinds import kinds_for, write_kinds
 from worker.pairs.leads import leads
+from worker.pairs.listing import LONGEST_LIST, write_listed
 from worker.pairs.outline import Outline, by_document, outline_of
 from worker.pairs.passages import Passage
 from worker.pairs.subjects import Subject
@@ -22,6 +24,10 @@ from worker.pairs.writing import OPEN, TURNED, Question, Written, by_rule, joine
 
 THINGS_A_PASSAGE = 2
 FEWEST_LEADS, MOST_LEADS = 2, 8
+FEWEST_LISTED, NEW_A_LIST, MOST_LISTS = 6, 4, 8
+"""Questions to keep of a passage at the least; how many usable new ones a list brings; lists of a passage at most."""
+LISTING_TEMPERATURE = 1.0
+"""At the least: lists of one passage are to differ."""
 TOGETHER = 512
 """Passages in flight; each brings one request or many, of which the writer has as many under way as it may."""
 
@@ -48,11 +54,13 @@ class Asking:
         per_fact: questions to keep for each fact.
         temperature: of sampling.
         strong: whether the model is asked plainly.
+        lists: whether a model that is not strong is shown an example and lists questions, rather than led to each fact.
     """
 
     per_fact: int
     temperature: float
     strong: bool
+    lists: bool = False
 
 
 async def ask(
@@ -65,7 +73,8 @@ async def ask(
     async def one(passage: Passage, outline: Outline) -> tuple[list[Fact], Written]:
         nonlocal done
         async with room:
-            found = await (_ask_plainly if asking.strong else _ask_led)(writer, passage, outline, asking)
+            ask_about = _ask_plainly if asking.strong else _ask_for_lists if asking.lists else _ask_led
+            found = await ask_about(writer, passage, outline, asking)
         done += 1
         progress(done, len(passages))
         return found
@@ -141,6 +150,22 @@ async def _ask_fact(writer: Writer, passage: Passage, fact: Fact, outline: Outli
     texts = filters.choose((q.text for q in found.questions), wanted, known, found.dropped, beside)
     kept = [Question(passage.id, text, fact.kind.value, fact) for text in texts]
     return Written([*kept, *ruled], found.dropped)
+
+
+async def _ask_for_lists(
+    writer: Writer, passage: Passage, outline: Outline, asking: Asking
+) -> tuple[list[Fact], Written]:
+    """Lists of questions, as many as the facts need, then led ones for the facts that no question seems to reach."""
+    facts = worth_asking(passage, outline.subject)
+    most = max(FEWEST_LISTED, asking.per_fact * len(facts))
+    lists = min(MOST_LISTS, math.ceil(most / NEW_A_LIST))
+    sampling = Sampling(lists, max(asking.temperature, LISTING_TEMPERATURE), 0.95, max_tokens=LONGEST_LIST)
+    listed = await write_listed(writer, passage, outline, sampling)
+    known = f"{passage.text} {outline.subject.bare}"
+    texts = filters.choose((question.text for question in listed.questions), most, known, listed.dropped)
+    missing = [fact for fact in facts if not any(_may_reach(text, fact) for text in texts)]
+    led = await together(_ask_fact(writer, passage, fact, outline, asking) for fact in missing)
+    return facts, joined([Written([Question(passage.id, text, OPEN, None) for text in texts], listed.dropped), *led])
 
 
 async def _ask_plainly(

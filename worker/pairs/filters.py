@@ -22,6 +22,9 @@ ENOUGH_QUESTIONS = 2
 MOST_OWN_WORDS = 2
 """Telling words that a question may have and its passage not, until it counts as strange."""
 
+FEWEST_TELLING = 2
+"""Telling words of the passage by which an open question is known that names nothing."""
+
 UNFINISHED = "unfinished"
 TOO_LONG = "too long"
 NOT_SELF_CONTAINED = "not self-contained"
@@ -95,7 +98,8 @@ def fault(question: str, passage: str, fact: Fact | None, outline: Outline) -> s
         return TOO_LONG
     if _ABOUT_THE_TEXT.search(question) or _dangles(question):
         return NOT_SELF_CONTAINED
-    if not names_something(question, outline.names):
+    is_open = fact is None or not outline.subject.bare
+    if not names_something(question, outline.names) and not (is_open and _is_telling(question, passage)):
         return NAMES_NOTHING
     if invents(question, f"{passage} {' '.join(outline.names)}"):
         return INVENTS
@@ -114,6 +118,12 @@ def names_something(question: str, names: frozenset[str]) -> bool:
     """Whether a question names the document's subject or a name in it."""
     lowered = question.lower()
     return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", lowered) for name in names)
+
+
+def _is_telling(question: str, passage: str) -> bool:
+    """Whether a question that names nothing is known by its words: "What are bishops' mitres like?"."""
+    words = stems_of(" ".join(content_words(question))) - _QUESTION_WORDS
+    return len(words & stems_of(passage)) >= FEWEST_TELLING
 
 
 def leaks(question: str, fact: Fact) -> bool:

@@ -14,7 +14,7 @@ import sentencex
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-SMALL_MODEL = 1_000_000_000
+SMALL_MODEL = 300_000_000
 MIDDLE_MODEL = 3_000_000_000
 LONGEST_SENTENCE = 120
 """Words."""

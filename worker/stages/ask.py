@@ -11,6 +11,7 @@ from typing import Any
 
 from app.errors import StageError
 from worker.pairs.asking import Asked, Asking, ask
+from worker.pairs.listing import LISTING_MODEL
 from worker.pairs.model_size import parameters_of
 from worker.pairs.passages import Passage
 from worker.pairs.records import passages_from, question_records, write_lines
@@ -50,8 +51,10 @@ async def _ask(inputs: StageInputs, passages: list[Passage], progress: Progress)
 
 def asking_of(inputs: StageInputs) -> Asking:
     """How a job asks."""
+    parameters = parameters_of(inputs.base_model)
     return Asking(
         per_fact=inputs.settings.questions_per_fact,
         temperature=inputs.settings.sampling_temperature,
-        strong=parameters_of(inputs.base_model) >= STRONG_MODEL,
+        strong=parameters >= STRONG_MODEL,
+        lists=parameters >= LISTING_MODEL,
     )
