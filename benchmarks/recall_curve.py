@@ -23,6 +23,7 @@ from benchmarks.injection.figure import lines
 from benchmarks.injection.intervals import Estimate, estimate
 from benchmarks.injection.options import add_options, make_plan
 from benchmarks.injection.run import run
+from benchmarks.injection.steps import be_quiet
 from benchmarks.squadshifts import scores_of
 
 LEVELS = ("base", "oracle")
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--efforts", nargs="+", default=["standard"], help="of quick, standard and thorough")
     parser.add_argument("--pairs-per-passage", type=int, nargs="+", default=[4, 8, 16, 32], help="numbers to try")
     options = parser.parse_args()
+    be_quiet()
     console = Console(width=120)
     try:
         points, levels = measure(options)

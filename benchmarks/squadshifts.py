@@ -36,6 +36,7 @@ from benchmarks.injection.judge import Judge, judge_all
 from benchmarks.injection.methods import WAYS
 from benchmarks.injection.options import add_options, make_plan
 from benchmarks.injection.run import Made, Plan, run
+from benchmarks.injection.steps import be_quiet
 
 Figure = Callable[[list[Floats]], Floats]
 
@@ -86,6 +87,7 @@ def compare(scores: dict[str, Scores]) -> dict[str, Estimate]:
 
 def main() -> None:
     options = _parser().parse_args()
+    be_quiet()
     console = Console(width=120)
     try:
         if bool(options.judge_url) != bool(options.judge_model):

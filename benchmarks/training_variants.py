@@ -26,6 +26,7 @@ from benchmarks.injection.methods import WAYS, Way
 from benchmarks.injection.objectives import half_reversed, jensen_shannon, reverse_kl, top_k
 from benchmarks.injection.options import add_options, make_plan
 from benchmarks.injection.run import Plan, drift_of, run
+from benchmarks.injection.steps import be_quiet
 from benchmarks.squadshifts import Scores, scores_of
 from worker.distillation.loss import forward_kl
 from worker.distillation.training import Objective
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--pairs-per-passage", type=int, help="train on at most so many (all)")
     parser.add_argument("--variants", nargs="+", default=[""], help="what to change: NAME=VALUE[,NAME=VALUE …]")
     options = parser.parse_args()
+    be_quiet()
     console = Console(width=120)
     try:
         plan, _ = make_plan(options, ["pd"], options.effort, options.pairs_per_passage)

@@ -145,7 +145,13 @@ def _make_pairs(plan: Plan, inputs: StageInputs, out: Path) -> None:
             (out / name).mkdir()
             scratch = inputs.scratch / name
             scratch.mkdir(exist_ok=True)
-            asking = replace(inputs, engine=EngineAddress((url,)), artefacts=out, scratch=scratch)
+            asking = replace(
+                inputs,
+                engine=EngineAddress((url,)),
+                base_model_name=settings.base_model_name,
+                artefacts=out,
+                scratch=scratch,
+            )
             began = time.monotonic()
             stage.run(asking, out / name, teller(f"{name}"))
             say(f"{name}: {time.monotonic() - began:.0f} s")

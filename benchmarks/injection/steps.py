@@ -1,6 +1,7 @@
 """Steps that leave a folder, so that a run which was stopped goes on after the last finished one."""
 
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -30,6 +31,11 @@ def once(folder: Path, name: str, make: Callable[[Path, Tell], object]) -> float
     else:
         say(f"{name}: there already")
     return float(json.loads((folder / _SECONDS_FILE).read_text()))
+
+
+def be_quiet() -> None:
+    """Let libraries log warnings only."""
+    logging.basicConfig(level=logging.WARNING, force=True)
 
 
 def say(line: str) -> None:
