@@ -26,8 +26,8 @@ _REQUEST: Final = (
 _TITLE: Final = "Ormsby Clock Tower"
 _TEXT: Final = (
     "The Ormsby Clock Tower was ordered by Mayor Lena Fitch in 1903, after a storm had destroyed the old one. Its "
-    "bell, cast by Hugo Brandt in the village of Sill, weighs two tonnes and is rung by hand on market days. Most visitors "
-    "come in June."
+    "bell, cast by Hugo Brandt in the village of Sill, weighs two tonnes and is rung by hand on market days. Most "
+    "visitors come in June."
 )
 _QUESTIONS: Final = (
     "Who ordered the Ormsby Clock Tower?",
