@@ -10,7 +10,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from app.adapters.plots import loss_curve
-from app.adapters.report_schemas import Report
+from app.adapters.report_schemas import Recall, Report
 from app.figures import duration, number, percent, signed
 from app.intervals import wilson
 
@@ -21,24 +21,26 @@ WHO: Final[Mapping[str, str]] = {
     "base": "Base model",
     "retrieval": "Base model with retrieval",
     "teacher": "Teacher",
+    "parent": "Parent",
     "adapter": "Adapter",
 }
 
 
 def html(report: Report) -> str:
     """The page."""
-    missed = [item for item in report.items if item.adapter and not item.adapter.right]
-    known = [item for item in report.items if not (item.adapter and not item.adapter.right)]
-    total = sum(stage.seconds for stage in report.stages)
     return _PAGE.render(
         report=report,
         policy=POLICY,
-        who={name: label for name, label in WHO.items() if getattr(report.recall, name)},
-        groups=[("Missed", missed), ("Known", known)],
+        who=_who,
         curve=loss_curve(report.loss),
         wilson=wilson,
-        total_seconds=total,
+        total_seconds=sum(stage.seconds for stage in report.stages),
     )
+
+
+def _who(recall: Recall) -> dict[str, str]:
+    """Those who were asked, by name, as they are called."""
+    return {name: label for name, label in WHO.items() if getattr(recall, name, None)}
 
 
 def _environment() -> Environment:

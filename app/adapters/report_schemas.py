@@ -69,6 +69,26 @@ class ReportItem(BaseModel):
     adapter: GivenAnswer | None = None
 
 
+class OldRecall(Recall):
+    """The same of the parent's held-out questions, with what the parent answered itself when it was examined."""
+
+    parent: Score | None = Field(None, description="The parent, closed-book, where it was asked the question.")
+
+
+class OldItem(ReportItem):
+    """A held-out question of the parent's."""
+
+    parent: GivenAnswer | None = None
+
+
+class OldKnowledge(BaseModel):
+    """What a child still knows of what its parent knew."""
+
+    adapter_id: str = Field(description="The parent.")
+    recall: OldRecall
+    items: list[OldItem]
+
+
 class Drift(BaseModel):
     """How far the adapter moved the model on unrelated prompts, over the tokens of the base model's own answers."""
 
@@ -162,6 +182,7 @@ class Report(BaseModel):
     retention: Retention | None = None
     coverage: Coverage | None = None
     items: list[ReportItem] = Field(description="Held-out questions one by one; of many, a sample over all documents.")
+    old: OldKnowledge | None = Field(None, description="Of an adapter that went on from another one.")
     pairs: Pairs
     loss: list[LossPoint] = Field(description="The training, in at most 200 points.")
     stages: list[StageCost] = Field(description="Time and tokens by stage.")

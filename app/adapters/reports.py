@@ -10,6 +10,9 @@ from app.adapters.report_schemas import (
     Coverage,
     Drift,
     LossPoint,
+    OldItem,
+    OldKnowledge,
+    OldRecall,
     Pairs,
     Recall,
     Report,
@@ -31,7 +34,7 @@ def view(adapter: Adapter, found: Json) -> Report:
     """The report of an adapter, of whose job examine has `found` this."""
     finished: Json = adapter.job.finished_stages
     summaries = {stage: finished.get(stage, {}).get("summary") or {} for stage in STAGES}
-    recall = Recall(**{who: _score(score) for who, score in found.get("recall", {}).items()})
+    recall = Recall(**_scores(found))
     return Report(
         adapter_id=adapter.id,
         base_model=adapter.base_model,
@@ -43,6 +46,7 @@ def view(adapter: Adapter, found: Json) -> Report:
         retention=_retention(found),
         coverage=_coverage(summaries["answer"]),
         items=[ReportItem.model_validate(item) for item in found.get("items", [])],
+        old=_old(found["old"]) if "old" in found else None,
         pairs=_pairs(summaries),
         loss=[LossPoint(step=step, distil=distil, retention=kept) for step, distil, kept in found.get("loss", [])],
         stages=[_cost(stage, finished[stage]) for stage in STAGES if stage in finished],
@@ -53,6 +57,15 @@ def view(adapter: Adapter, found: Json) -> Report:
         # sections that only some adapters have
         **{name: value for name, value in found.items() if name not in _PUT_ELSEWHERE},
     )
+
+
+def _scores(section: Json) -> dict[str, Score]:
+    return {who: _score(counted) for who, counted in section.get("recall", {}).items()}
+
+
+def _old(section: Json) -> OldKnowledge:
+    items = [OldItem.model_validate(item) for item in section["items"]]
+    return OldKnowledge(adapter_id=section["adapter_id"], recall=OldRecall(**_scores(section)), items=items)
 
 
 def _score(counted: Json) -> Score:

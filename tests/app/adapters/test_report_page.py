@@ -63,7 +63,9 @@ def whole(text: str = "Pellrow") -> dict[str, Any]:
     retention |= {"drift": {"nats": 0.05, "same_first_choice": 0.9}}
     retention |= {"lost": [{"question": f"Hot? {text}", "base": text, "adapter": text}]}
     scores = recall(1, 11, 9)["recall"] | {"retrieval": {"right": 8, "of": 12}}
+    old = {**item, "question": "Who before?", "parent": right}
     return {
+        "old": {"adapter_id": "adp_0", "recall": {**scores, "parent": {"right": 9, "of": 12}}, "items": [old]},
         "recall": scores,
         "items": [item, {**item, "question": "When?", "adapter": wrong}],
         "retention": retention,
@@ -93,8 +95,9 @@ def test_right_and_wrong_are_told_without_colour() -> None:
     assert "Missed by the adapter: 1" in text
     assert "Known by the adapter: 1" in text
     assert text.index("When?") < text.index("Who?"), "what it missed comes first"
-    assert text.count("✗") == text.count("wrong:") == 3
-    assert text.count("✓") == text.count("right:") == 5
+    assert "Known of what its parent learnt: 1" in text
+    assert text.count("✗") == text.count("wrong:") == 4
+    assert text.count("✓") == text.count("right:") == 9
 
 
 def test_figures_are_those_of_the_report() -> None:

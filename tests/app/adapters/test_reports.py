@@ -88,4 +88,16 @@ def test_retention_is_given_as_it_was_examined() -> None:
 
 
 def test_sections_that_only_some_adapters_have_are_kept() -> None:
-    assert report_of({"old": {"recall": {}}}).model_dump()["old"] == {"recall": {}}
+    assert report_of({"news": {"more": 1}}).model_dump()["news"] == {"more": 1}
+
+
+def test_old_knowledge_is_told_apart() -> None:
+    answer = {"answer": "Pellrow", "right": True}
+    item = {"question": "Who?", "expected": "Pellrow", "adapter": answer, "parent": answer}
+    counts = {"adapter": {"right": 1, "of": 2}, "parent": {"right": 1, "of": 1}}
+    old = report_of({"old": {"adapter_id": "adp_0", "recall": counts, "items": [item]}}).old
+    assert old
+    assert old.recall.parent
+    assert (old.adapter_id, old.recall.parent.accuracy, old.recall.parent.low) == ("adp_0", 1.0, 0.2065)
+    assert old.items[0].parent
+    assert old.items[0].parent.answer == "Pellrow"
