@@ -59,7 +59,7 @@ def whole(text: str = "Pellrow") -> dict[str, Any]:
         "teacher": right,
         "adapter": right,
     }
-    retention = {"prompts": 200, "base_right": 103, "adapter_right": 101, "lost_points": 1.0}
+    retention: dict[str, Any] = {"prompts": 200, "base_right": 103, "adapter_right": 101, "lost_points": 1.0}
     retention |= {"drift": {"nats": 0.05, "same_first_choice": 0.9}}
     retention |= {"lost": [{"question": f"Hot? {text}", "base": text, "adapter": text}]}
     scores = recall(1, 11, 9)["recall"] | {"retrieval": {"right": 8, "of": 12}}
