@@ -95,6 +95,10 @@ class IngrainClient:
         """Any resource, for example `/v1/jobs/job_…`."""
         return self._call("GET", path, params=params)
 
+    def page(self, path: str, **params: str | int) -> str:
+        """A page for people, for example `/v1/adapters/adp_…/report`."""
+        return self._send("GET", path, params=params, headers={"Accept": "text/html"}).text
+
     def list_all(self, path: str, limit: int) -> list[Json]:
         """The first `limit` things of a list that comes in pages."""
         found: list[Json] = []
@@ -184,6 +188,14 @@ class IngrainClient:
             raise self._unreachable() from error
 
     def _call(self, method: str, path: str, **request: Any) -> Json:
+        answer = self._send(method, path, **request)
+        try:
+            content: Json = answer.json()
+        except ValueError:
+            raise ClientError(f"{self.url} answered, but not as Ingrain does. Is it another program?") from None
+        return content
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
             answer = self._http.request(method, path, **request)
         except httpx.TransportError as error:
@@ -191,11 +203,7 @@ class IngrainClient:
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
             raise ClientError(f"{self.url}{path} is not a usable address: {error}") from error
         _raise_for_problem(answer)
-        try:
-            content: Json = answer.json()
-        except ValueError:
-            raise ClientError(f"{self.url} answered, but not as Ingrain does. Is it another program?") from None
-        return content
+        return answer
 
     def _unreachable(self) -> ServiceUnreachable:
         return ServiceUnreachable(f"Nothing answers at {self.url}.")

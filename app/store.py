@@ -68,6 +68,18 @@ class Store:
             while chunk := file.read(size):
                 yield chunk
 
+    def read_lines(self, path: str) -> Iterator[bytes]:
+        """The lines of one file, one after the other; what is not asked for is not read.
+
+        Raises:
+            NotFound: there is no such file.
+        """
+        try:
+            with self._fs.open(self._resolve(path), "rb") as file:
+                yield from file
+        except FileNotFoundError:
+            raise NotFound(f"The artefact {path} does not exist.") from None
+
     def publish_folder(self, source: Path, path: str) -> dict[str, Any]:
         """Copy the files of `source` to the folder `path` and make it visible; return its manifest.
 

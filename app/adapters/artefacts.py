@@ -4,26 +4,40 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
+from app.adapters.pair_filters import PairFilter
 from app.adapters.schemas import PairView
-from app.pages import cut, number_cursor
+from app.pages import number_cursor
 from app.store import Store
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
-def pairs_page(store: Store, job_id: str, limit: int, cursor: str | None) -> tuple[list[PairView], str | None]:
+def pairs_page(
+    store: Store, job_id: str, limit: int, cursor: str | None, filters: PairFilter
+) -> tuple[list[PairView], str | None]:
     """A page of what the adapter learnt from, in the order of its documents, and the next cursor.
+
+    A cursor is the line of `pairs.jsonl` that the next page begins at: the file never changes. What stands before it,
+    and what stands behind the page, is not parsed.
 
     Raises:
         NotFound: the answer stage has not finished.
     """
-    start = number_cursor(cursor)
-    lines = store.read_bytes(f"jobs/{job_id}/answer/pairs.jsonl").splitlines()
-    page, more = cut(lines[start : start + limit + 1], limit, lambda _: str(start + limit))
     passages = {passage["id"]: passage for passage in _read(store, f"jobs/{job_id}/read/passages.jsonl")}
-    return [_view(json.loads(line), passages) for line in page], more
+    lines = enumerate(store.read_lines(f"jobs/{job_id}/answer/pairs.jsonl"))
+    page: list[PairView] = []
+    for number, line in islice(lines, number_cursor(cursor), None):
+        if len(page) == limit and not filters.is_set:
+            return page, str(number)
+        pair = _view(json.loads(line), passages)
+        if filters.takes(pair):
+            if len(page) == limit:
+                return page, str(number)
+            page.append(pair)
+    return page, None
 
 
 def _read(store: Store, path: str) -> Iterator[dict[str, Any]]:

@@ -1,13 +1,15 @@
 """HTTP of adapters and aliases."""
 
 import logging
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from app.adapters import artefacts, service
+from app.adapters import artefacts, report_page, service
+from app.adapters.pair_filters import PairFilters
+from app.adapters.report_schemas import Report
 from app.adapters.schemas import AdapterTaken, AdapterView, AliasTarget, AliasView, NewAdapter, PairView
 from app.dependencies import Database, Parts
 from app.errors import (
@@ -73,11 +75,34 @@ def get_adapter(adapter_id: str, session: Database) -> AdapterView:
     "/{adapter_id}/report",
     operation_id="getAdapterReport",
     summary="How well an adapter knows",
-    responses=problems(NotFound, AdapterNotReady),
+    response_model=Report,
+    responses={
+        200: {
+            "description": "The report; with `Accept: text/html` or `format=html` as a page for people.",
+            "content": {"text/html": {"schema": {"type": "string"}}},
+        },
+        **problems(NotFound, AdapterNotReady, InvalidInput),
+    },
 )
-def get_adapter_report(adapter_id: str, session: Database) -> dict[str, Any]:
-    """What examine found: right answers of base, teacher and adapter to held-out questions, and drift elsewhere."""
-    return service.report(session, adapter_id)
+def get_adapter_report(
+    adapter_id: str,
+    session: Database,
+    request: Request,
+    response: Response,
+    format_: Annotated[
+        Literal["json", "html"] | None, Query(alias="format", description="Wins over `Accept`; json by default.")
+    ] = None,
+) -> Report | HTMLResponse:
+    """What it knows, what it forgot, question by question, and what it took to make.
+
+    Held-out questions answered by the base model, the base model with retrieval, the teacher and the adapter; what
+    became of general knowledge; how much of the documents the pairs cover; the training, time and tokens.
+    """
+    report = service.report(session, adapter_id)
+    if (format_ or ("html" if "text/html" in request.headers.get("accept", "") else "json")) == "html":
+        return HTMLResponse(report_page.html(report), headers=report_page.HEADERS)
+    response.headers["Vary"] = "Accept"
+    return report
 
 
 @router.get(
@@ -86,14 +111,19 @@ def get_adapter_report(adapter_id: str, session: Database) -> dict[str, Any]:
     summary="What an adapter learnt from",
     responses=problems(NotFound, AdapterNotReady, InvalidInput),
 )
-def list_adapter_pairs(adapter_id: str, parts: Parts, limit: Limit = 20, cursor: Cursor = None) -> Page[PairView]:
-    """The questions, the teacher's answers, and the passages that they come from. There before the adapter is ready."""
+def list_adapter_pairs(
+    adapter_id: str, parts: Parts, filters: PairFilters, limit: Limit = 20, cursor: Cursor = None
+) -> Page[PairView]:
+    """The questions, the teacher's answers, and the passages that they come from. There before the adapter is ready.
+
+    Filters narrow the list together; a cursor belongs to the filters that it came with.
+    """
     with parts.unit_of_work(reads_only=True) as session:
         adapter = service.get(session, adapter_id)
         if "answer" not in adapter.job.finished_stages:
             raise service.not_ready(adapter, adapter_id)
         job_id = adapter.job.id
-    pairs, following = artefacts.pairs_page(parts.store, job_id, limit, cursor)
+    pairs, following = artefacts.pairs_page(parts.store, job_id, limit, cursor, filters)
     return Page(data=pairs, next_cursor=following)
 
 

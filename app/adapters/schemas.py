@@ -98,18 +98,28 @@ class AdapterTaken(BaseModel):
 
 
 class PairView(BaseModel):
-    """A question, the teacher's answer to it, and the passage that the answer comes from."""
+    """A question, the teacher's answer to it, and where both come from. What older adapters did not keep is null."""
 
     model_config = ConfigDict(extra="allow")
 
     id: str
     question: str
     answer: str
-    kind: str | None = None
+    kind: str | None = Field(None, description="Of question, or of the fact that it asks for.")
     split: str = Field(description="train, or held_out: asked in the exam only.")
     passage_id: str
     passage: str | None = Field(None, description="The passage's text.")
     document_id: str | None = None
+    target: str | None = Field(None, description="The words of the document that a right answer holds.")
+    sampled: bool | None = Field(None, description="Whether the answer was sampled; else it is the likeliest one.")
+    quoted: bool | None = Field(None, description="Whether the answer is a sentence of the document, word for word.")
+    sentence: str | None = Field(None, description="The sentence of the passage that states what is asked for.")
+    writer: str | None = Field(None, description="Who wrote the question: model or rule.")
+    known: bool | None = Field(None, description="Whether the base model knew it without the passage.")
+    scores: dict[str, float | None] | None = Field(
+        None, description="`teacher`: mean log-probability of the answer with the passage, in nats a token."
+    )
+    filters: list[str] | None = Field(None, description="The checks that it passed.")
 
 
 class AliasTarget(BaseModel):

@@ -8,7 +8,8 @@ from typing import Any, Final
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.adapters import queries
+from app.adapters import queries, reports
+from app.adapters.report_schemas import Report
 from app.adapters.schemas import AdapterRef, AdapterTaken, AdapterView, NewAdapter
 from app.dependencies import Services
 from app.documents import queries as documents
@@ -168,8 +169,8 @@ def not_ready(adapter: Adapter, called: str) -> AdapterNotReady:
     )
 
 
-def report(session: Session, adapter_id: str) -> dict[str, Any]:
-    """What examine found out about the adapter.
+def report(session: Session, adapter_id: str) -> Report:
+    """What the adapter knows, and what it took to make.
 
     Raises:
         NotFound: there is no such adapter, or it was made without a report.
@@ -177,7 +178,7 @@ def report(session: Session, adapter_id: str) -> dict[str, Any]:
     """
     adapter = get(session, adapter_id)
     if adapter.report is not None:
-        return adapter.report
+        return reports.view(adapter, adapter.report)
     if adapter.status != AdapterStatus.READY:
         raise not_ready(adapter, adapter_id)
     raise NotFound(f"The adapter {adapter_id} has no report.")

@@ -1,5 +1,6 @@
 """`ingrain adapters`: what can be asked, and how well it knows."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,28 +10,49 @@ from rich.table import Table
 
 from app.api_client import Json
 from app.commands.jobs import coloured, moment
+from app.commands.report import report_of, show_items, show_recall, show_retention
 from app.commands.shared import JsonOption, LimitOption, Screen, UrlOption, connect
 
 
 def adapters(
-    adapter_id: Annotated[str | None, typer.Argument(metavar="ID", help="One adapter; without it, all.")] = None,
+    word: Annotated[
+        str | None, typer.Argument(metavar="ID|report", help="One adapter; without it, all; or the word report.")
+    ] = None,
+    adapter_name: Annotated[
+        str | None, typer.Argument(metavar="ADAPTER", help="After report: whose, by its id or an alias.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Save the report as a page, for a browser.")
+    ] = None,
     items: Annotated[bool, typer.Option("--items", help="Show each question of its report.")] = False,
     limit: LimitOption = 20,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the adapters, or show one with its report: what it answers right, closed-book, and what else changed."""
+    """List the adapters, or show one with its report: what it answers right, closed-book, and what else changed.
+
+    For all of the report, with what the adapter missed: ingrain adapters report ADAPTER
+    """
+    wants_report = word == "report"
+    if wants_report != (adapter_name is not None) or (html and not wants_report):
+        raise typer.BadParameter("Write: ingrain adapters [ID], or ingrain adapters report ADAPTER [--html FILE]")
     screen = Screen(as_json)
     with connect(url) as client:
-        if adapter_id is None:
+        if adapter_name is not None:
+            report_of(client, adapter_name, screen, html)
+            return
+        if word is None:
             _list(screen, client.list_all("/v1/adapters", limit))
             return
-        adapter = client.get(f"/v1/adapters/{adapter_id}")
-        report = client.get(f"/v1/adapters/{adapter_id}/report") if adapter["status"] == "ready" else None
+        adapter = client.get(f"/v1/adapters/{word}")
+        report = client.get(f"/v1/adapters/{word}/report") if adapter["status"] == "ready" else None
     screen.data({**adapter, "report": report})
     _show(screen.console, adapter)
     if report:
-        _show_report(screen.console, report, items)
+        show_recall(screen.console, report)
+        show_retention(screen.console, report)
+        if items:
+            show_items(screen.console, report)
 
 
 def _list(screen: Screen, found: list[Json]) -> None:
@@ -59,28 +81,3 @@ def _show(console: Console, adapter: Json) -> None:
         console.print(f"  {adapter['size_bytes'] / 1e6:.1f} MB, sha256 {adapter['sha256']}", style="dim")
     if adapter["status"] != "ready":
         console.print(f"  Its job: ingrain jobs {adapter['job']['id']}")
-
-
-def _show_report(console: Console, report: Json, with_items: bool) -> None:
-    table = Table("held-out questions", "right", "of", box=None, pad_edge=False)
-    labels = {
-        "base": "base model, closed-book",
-        "teacher": "teacher, passage in its prompt",
-        "adapter": "adapter, closed-book",
-    }
-    for name, score in report.get("recall", {}).items():
-        table.add_row(labels.get(name, name), str(score["right"]), str(score["of"]))
-    console.print(table)
-    if report.get("drift") is not None:
-        console.print(f"Drift on unrelated prompts: {report['drift']:.4f} nats a token (0: as the base model)")
-    if with_items:
-        answers = Table("question", "expected", "base", "teacher", "adapter", show_lines=True)
-        for item in report.get("items", []):
-            given = [_marked(item[name]) for name in ("base", "teacher", "adapter")]
-            answers.add_row(escape(item["question"]), escape(item["expected"]), *given)
-        console.print(answers)
-
-
-def _marked(answer: Json) -> str:
-    text = escape(" ".join(str(answer.get("answer", "")).split()))
-    return f"[green]✓ {text}[/]" if answer["right"] else f"[red]✗ {text}[/]"

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from app.api_client import ENDED, Event, IngrainClient, Json
-from app.commands.shared import Screen, duration
+from app.commands.shared import Screen
+from app.figures import duration
 
 _PLAIN_SECONDS = 15.0  # between two lines about the same stage, where there are no bars
 _LAST_STAGE_WIDTH, _BAR_WIDTH, _COUNT_WIDTH = 8, 24, 9

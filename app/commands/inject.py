@@ -11,7 +11,8 @@ from rich.markup import escape
 
 from app.api_client import IngrainClient, Json
 from app.commands.following import follow_job
-from app.commands.shared import INTERRUPTED, NOT_DONE, JsonOption, Screen, UrlOption, connect, duration
+from app.commands.shared import INTERRUPTED, NOT_DONE, JsonOption, Screen, UrlOption, connect
+from app.figures import duration
 from app.jobs.settings import Effort
 
 

@@ -10,7 +10,8 @@ from rich.table import Table
 from app.api_client import Json
 from app.commands.following import describe
 from app.commands.inject import failure_of, follow_to_the_end
-from app.commands.shared import JsonOption, LimitOption, Screen, UrlOption, connect, duration
+from app.commands.shared import JsonOption, LimitOption, Screen, UrlOption, connect
+from app.figures import duration
 
 _COLOURS = {"succeeded": "green", "ready": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
 

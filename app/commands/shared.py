@@ -60,10 +60,3 @@ def connect(url: str | None) -> IngrainClient:
     keys = settings.api_keys
     key = os.environ.get("INGRAIN_API_KEY") or (keys[0].get_secret_value() if keys else None)
     return IngrainClient(url or running_url(settings.home) or url_of(settings.host, settings.port), key)
-
-
-def duration(seconds: float) -> str:
-    """For people: 8.2 s, 75 s, 12 min."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -131,6 +131,10 @@ class EngineClient:
         """
         await self._send("GET", "/health")
 
+    async def version(self) -> str:
+        """The version of the engine's software."""
+        return str((await self._send("GET", "/version")).json()["version"])
+
     async def load_adapter(self, name: str, path: Path | str) -> None:
         """Load the adapter in a folder that the engine can read, under a name.
 

@@ -77,24 +77,31 @@ def start(job_id: str) -> leases.Lease:
 
 
 def publish_text(job_id: str, folder: Path) -> None:
-    """What read and answer leave in the store: two passages, five pairs."""
+    """What read and answer leave in the store: two passages, five pairs, the first three without a lineage."""
     store = Store(get_settings().resolved_store_url)
     passages = [
-        {"id": f"p{n}", "document_id": "doc_x", "title": "T", "heading": None, "text": f"Fact {n}."} for n in (1, 2)
+        {"id": f"p{n}", "document_id": f"doc_{'xy'[n - 1]}", "title": "T", "heading": None, "text": f"Fact {n}."}
+        for n in (1, 2)
     ]
     pairs = [
         {"id": f"q{n}", "passage_id": f"p{1 + n % 2}", "question": f"What is {n}?", "answer": f"It is {n}.",
          "kind": "fact", "sampled": False, "split": "train"}
         for n in range(5)
     ]  # fmt: skip
+    for pair, known, sampled in ((pairs[3], True, False), (pairs[4], False, True)):
+        pair |= {"sentence": "Fact.", "writer": "rule" if known else "model", "known": known, "sampled": sampled}
+        pair |= {"scores": {"teacher": -0.25}, "filters": ["answerable"]}
+    pairs[0] |= {"kind": "name", "split": "held_out"}
     for stage, name, rows in (("read", "passages", passages), ("answer", "pairs", pairs)):
         (folder / stage).mkdir(parents=True)
         (folder / stage / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         store.publish_folder(folder / stage, f"jobs/{job_id}/{stage}")
 
 
-def finish(taken: dict[str, Any], folder: Path, adapter: Path | None = None) -> None:
-    """Bring a job to its end as a worker does, with the files of `adapter` or with made-up ones."""
+def finish(
+    taken: dict[str, Any], folder: Path, adapter: Path | None = None, report: dict[str, Any] | None = None
+) -> None:
+    """Bring a job to its end as a worker does, with the files of `adapter` and this report, or with made-up ones."""
     job_id, adapter_id = taken["job"]["id"], taken["adapter"]["id"]
     lease = start(job_id)
     publish_text(job_id, folder)
@@ -110,6 +117,6 @@ def finish(taken: dict[str, Any], folder: Path, adapter: Path | None = None) -> 
             leases.start_stage(session, lease, stage)
             leases.record_progress(session, lease, 1, 2)
             leases.finish_stage(session, lease, stage, 1.5, {"made": 5})
-        report = {"recall": {"adapter": {"right": 4, "of": 5}}}
+        report = report or {"recall": {"adapter": {"right": 4, "of": 5}}}
         digest = hashlib.sha256(weights).hexdigest()
         leases.succeed(session, lease, base_revision=REVISION, sha256=digest, size_bytes=len(weights), report=report)

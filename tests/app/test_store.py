@@ -34,6 +34,14 @@ def test_a_missing_file_is_not_found(store: Store) -> None:
         store.read_bytes("jobs/job_1/read/passages.jsonl")
 
 
+def test_lines_are_read_one_after_the_other(store: Store) -> None:
+    store.write_bytes("jobs/job_1/answer/pairs.jsonl", b'{"id": 1}\n{"id": 2}\n{"id"')
+    lines = store.read_lines("jobs/job_1/answer/pairs.jsonl")
+    assert [next(lines), next(lines), *lines] == [b'{"id": 1}\n', b'{"id": 2}\n', b'{"id"']
+    with pytest.raises(NotFound, match="jobs/job_1/read"):
+        next(store.read_lines("jobs/job_1/read/passages.jsonl"))
+
+
 def test_a_published_folder_knows_its_files(store: Store, folder: Path, tmp_path: Path) -> None:
     manifest = store.publish_folder(folder, "jobs/job_1/distil")
     assert {name: entry["bytes"] for name, entry in manifest["files"].items()} == {

@@ -5,6 +5,7 @@ import contextlib
 import hmac
 import logging
 from collections.abc import Coroutine
+from importlib.metadata import version
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -43,6 +44,10 @@ def build_app(serving: Serving, api_key: str | None) -> FastAPI:
         if not serving.alive:
             raise unavailable("The engine's model thread has ended.")
         return Response()
+
+    @app.get("/version")
+    async def version_() -> Response:
+        return JSONResponse({"version": version("ingrain")})
 
     if api_key:
         _add_key(app, api_key)

@@ -1,21 +1,29 @@
-"""The examine stage: what was learnt, fact by fact, on questions that no training saw, and what moved elsewhere."""
+"""The examine stage: what was learnt, fact by fact, on questions that no training saw, and what moved elsewhere.
+
+What can be reckoned from this, and what the job's record knows besides, is added when the report is read
+(`app.adapters.reports`).
+"""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from app.grading import is_right
 from worker.distillation import drift, retention
 from worker.distillation.generation import greedy
-from worker.distillation.prompts import student_messages
+from worker.distillation.prompts import Message, student_messages
 from worker.distillation.student import Student, choose_device, choose_dtype, load_student, use_all_cores
 from worker.grading import agrees
 from worker.pairs.records import passages_from, read_lines
-from worker.stages import Progress, StageInputs
+from worker.stages import Progress, StageInputs, provenance
+from worker.stages.retrieval import Retrieval
 from worker.stages.teaching import Teaching
 
 MOST_QUESTIONS = 32  # spread over the document; a larger document is examined on a sample
 ANSWER_TOKENS = 40
+WHO = ("base", "retrieval", "teacher", "adapter")
+STEPS = len(WHO) + 2  # that progress counts
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
@@ -26,28 +34,26 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     student = load_student(inputs.base_model, adapter, device, choose_dtype(device))
     held_out = _held_out(inputs.artefacts / "answer" / "pairs.jsonl")
     passages = passages_from(inputs.artefacts / "read" / "passages.jsonl")
-    answers = _answers(student, held_out, Teaching(passages, inputs.base_model), progress)
-    targets = _targets(inputs.artefacts / "ask" / "questions.jsonl")
-    items = [
-        {
-            "question": pair["question"],
-            "expected": pair["answer"],
-            **{
-                who: {"answer": said[index], "right": _is_right(said[index], targets.get(pair["question"]), pair)}
-                for who, said in answers.items()
-            },
-        }
-        for index, pair in enumerate(held_out)
-    ]
-    unrelated = retention.keep(student, list(retention.prompts("drift")))
-    progress(4, 5)
-    moved = drift.measure(student, unrelated)
+    teaching = Teaching(passages, inputs.base_model)
+    items = _items(student, held_out, teaching, progress)
     report = {
-        "recall": {
-            who: {"right": sum(item[who]["right"] for item in items), "of": len(items)}
-            for who in ("base", "teacher", "adapter")
-        },
+        "recall": _recall(items),
         "items": items,
+        "loss": provenance.losses(inputs.artefacts / "distil" / "training.json"),
+        "versions": provenance.versions(),
+        **_elsewhere(student, progress),
+    }
+    (out / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+    progress(STEPS, STEPS)
+    return {"recall": report["recall"], "drift": report["drift"], "general": report["general"]}
+
+
+def _elsewhere(student: Student, progress: Progress) -> dict[str, Any]:
+    """What moved on unrelated prompts."""
+    unrelated = retention.keep(student, list(retention.prompts("drift")))
+    progress(STEPS - 1, STEPS)
+    moved = drift.measure(student, unrelated)
+    return {
         "drift": round(moved.nats, 5),
         "general": {
             "prompts": len(unrelated),
@@ -55,9 +61,6 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
             "same_first_choice": round(moved.same_first_choice, 4),
         },
     }
-    (out / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
-    progress(5, 5)
-    return {"recall": report["recall"], "drift": report["drift"], "general": report["general"]}
 
 
 def _held_out(file: Path) -> list[dict[str, Any]]:
@@ -67,27 +70,54 @@ def _held_out(file: Path) -> list[dict[str, Any]]:
     return [pairs[int(index * step)] for index in range(min(len(pairs), MOST_QUESTIONS))]
 
 
-def _answers(
+def _items(
     student: Student, pairs: list[dict[str, Any]], teaching: Teaching, progress: Progress
-) -> dict[str, list[str]]:
-    """What base model, teacher and adapter answer to each question, in the pairs' order."""
-    closed = [student.renderer.prompt(student_messages(pair["question"])) for pair in pairs]
-    opened = [student.renderer.prompt(teaching.messages(pair["passage_id"], pair["question"])) for pair in pairs]
-    with student.as_base():
-        base = greedy(student, closed, ANSWER_TOKENS)
-        progress(1, 5)
-        teacher = greedy(student, opened, ANSWER_TOKENS)
-        progress(2, 5)
-    adapter = greedy(student, closed, ANSWER_TOKENS)
-    progress(3, 5)
-    told = {"base": base, "teacher": teacher, "adapter": adapter}
-    return {who: [answer.text for answer in said] for who, said in told.items()}
+) -> list[dict[str, Any]]:
+    """Each question with what everyone answers to it, and whether that is right, in the pairs' order."""
+    questions = [pair["question"] for pair in pairs]
+    retrieval = Retrieval(teaching)
+    found = [retrieval.find(question) for question in questions]
+    chats = {
+        "base": [student_messages(question) for question in questions],
+        "retrieval": [retrieval.messages(*each) for each in zip(found, questions, strict=True)],
+        "teacher": [teaching.messages(pair["passage_id"], pair["question"]) for pair in pairs],
+        "adapter": [student_messages(question) for question in questions],
+    }
+    said = _answers(student, chats, progress)
+    items = []
+    for index, pair in enumerate(pairs):
+        passage = teaching.passages[pair["passage_id"]]
+        item: dict[str, Any] = {
+            "question": pair["question"],
+            "expected": pair["answer"],
+            "passage_id": passage.id,
+            "document_id": passage.document_id,
+            "document": passage.title,
+        }
+        for who in WHO:
+            answer = said[who][index]
+            item[who] = {"answer": answer, "right": _is_right(answer, pair)}
+        has_it = passage.id in {each["passage_id"] for each in found[index]}
+        item["retrieval"] |= {"found": has_it, "passages": found[index]}
+        items.append(item)
+    return items
 
 
-def _is_right(answer: str, target: str | None, pair: dict[str, Any]) -> bool:
+def _recall(items: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    return {who: {"right": sum(item[who]["right"] for item in items), "of": len(items)} for who in WHO}
+
+
+def _answers(student: Student, chats: dict[str, list[list[Message]]], progress: Progress) -> dict[str, list[str]]:
+    """What everyone answers to their chats. All but the adapter are the base model."""
+    said = {}
+    for number, who in enumerate(WHO, 1):
+        prompts = [student.renderer.prompt(chat) for chat in chats[who]]
+        with nullcontext() if who == "adapter" else student.as_base():
+            said[who] = [answer.text for answer in greedy(student, prompts, ANSWER_TOKENS)]
+        progress(number, STEPS)
+    return said
+
+
+def _is_right(answer: str, pair: dict[str, Any]) -> bool:
     """By the fact that was asked for where it is known, else by the reference answer."""
-    return is_right(answer, [target]) if target else agrees(answer, pair["answer"])
-
-
-def _targets(file: Path) -> dict[str, str | None]:
-    return {question["question"]: question["target"] for question in read_lines(file)}
+    return is_right(answer, [pair["target"]]) if pair["target"] else agrees(answer, pair["answer"])

@@ -22,6 +22,7 @@ from app.engine.slots import AdapterFiles
 from app.errors import EngineBusy, EngineUnavailable, IngrainError, StageError
 from app.settings import get_settings
 from worker.stages import Progress, StageInputs
+from worker.stages.generation import EMBEDDED
 
 CANARY_TOLERANCE: Final = 0.15
 _LIKELIEST: Final = 20  # vLLM tells no more unless it is started to
@@ -40,11 +41,15 @@ class Canary:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of trying a replica: the canary's mean difference in nats a token, or why it could not be asked."""
+    """What came of trying a replica: the canary's mean difference in nats a token, or why it could not be asked.
+
+    `engine` is its kind and version, for example "vllm 0.32.0", where it tells them.
+    """
 
     url: str
     difference: float | None
     error: EngineBusy | EngineUnavailable | None = None
+    engine: str | None = None
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
@@ -66,6 +71,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
         "canary_difference": round(max(trial.difference for trial in trials if trial.difference is not None), 5),
         "replicas": sum(trial.error is None for trial in trials),
         "replicas_untried": [trial.url for trial in trials if trial.error],
+        "engine_version": ", ".join(sorted({trial.engine for trial in trials if trial.engine})) or None,
         "seconds": round(time.monotonic() - started, 2),
     }
 
@@ -152,7 +158,16 @@ async def _try_on(replica: Replica, files: AdapterFiles, canary: Canary) -> Tria
         warm = {"model": files.id, "messages": canary.messages, "max_tokens": 4, "temperature": 0}
         await replica.client.chat(warm)
         served = await score(replica.client, files.id, canary.messages, canary.answer_token_ids)
-    return Trial(replica.client.url, check_canary(canary.logprobs, served, CANARY_TOLERANCE, replica.client.url))
+    difference = check_canary(canary.logprobs, served, CANARY_TOLERANCE, replica.client.url)
+    return Trial(replica.client.url, difference, engine=await _name(replica.client))
+
+
+async def _name(engine: EngineClient) -> str | None:
+    try:
+        owner, version = (await engine.models())[0]["owned_by"], await engine.version()
+    except (IngrainError, LookupError, ValueError):  # it is no part of what an engine must have
+        return None
+    return f"{'embedded' if owner == EMBEDDED else owner} {version}"
 
 
 async def _unload(engines: Engines, adapter_id: str) -> None:

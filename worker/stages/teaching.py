@@ -26,12 +26,24 @@ class Teaching:
 
     def messages(self, passage_id: str, question: str) -> list[Message]:
         """What the teacher is asked."""
+        place, text = self._read(passage_id)
+        return teacher_messages(place, text, question, shown=not self.is_strong)
+
+    def retrieved(self, passage_ids: Sequence[str], question: str) -> list[Message]:
+        """What the teacher would be asked if it had to make do with these passages, the best first."""
+        text = "\n\n".join(map(self.reading, passage_ids))
+        return teacher_messages("", text, question, shown=not self.is_strong)
+
+    def reading(self, passage_id: str) -> str:
+        """A passage as the teacher reads it: where it stands, then its text."""
+        place, text = self._read(passage_id)
+        return f"{place}. {text}" if place else text
+
+    def _read(self, passage_id: str) -> tuple[str, str]:
         passage = self.passages[passage_id]
         if not self.is_strong:
             subject = self.subjects[passage.document_id]
             text = subject.resolve(passage.text)
-            place = "" if subject.bare.lower() in text.lower() else subject.bare
-            return teacher_messages(place, text, question, shown=True)
+            return "" if subject.bare.lower() in text.lower() else subject.bare, text
         has_heading = passage.heading and passage.heading != passage.title
-        place = f"{passage.title} ({passage.heading})" if has_heading else passage.title
-        return teacher_messages(place, passage.text, question)
+        return f"{passage.title} ({passage.heading})" if has_heading else passage.title, passage.text

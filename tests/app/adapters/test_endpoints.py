@@ -46,7 +46,7 @@ def test_a_ready_adapter_shows_all_it_is(api: httpx.Client, tmp_path: Path) -> N
     assert (adapter["status"], adapter["aliases"], adapter["size_bytes"]) == ("ready", ["orvenna"], 3_000_000)
     assert len(adapter["sha256"]) == 64
     assert adapter["base_revision"] == REVISION
-    assert api.get(f"/v1/adapters/{adapter_id}/report").json()["recall"]["adapter"] == {"right": 4, "of": 5}
+    assert api.get(f"/v1/adapters/{adapter_id}/report").json()["recall"]["adapter"]["right"] == 4
     assert [row["id"] for row in api.get("/v1/adapters", params={"status": "ready"}).json()["data"]] == [adapter_id]
     assert api.get("/v1/adapters", params={"status": "failed"}).json()["data"] == []
 
@@ -60,7 +60,79 @@ def test_pairs_come_in_pages_with_their_passages(api: httpx.Client, tmp_path: Pa
     assert [pair["id"] for pair in first["data"] + second["data"]] == ["q0", "q1", "q2", "q3", "q4"]
     assert second["next_cursor"] is None
     assert (first["data"][0]["passage"], first["data"][0]["document_id"]) == ("Fact 1.", "doc_x")
+    assert (first["data"][0]["writer"], first["data"][0]["filters"]) == (None, None)
+    assert (second["data"][1]["writer"], second["data"][1]["scores"]) == ("model", {"teacher": -0.25})
     assert api.get(url, params={"cursor": "nine"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"split": "train"}, "1234"),
+        ({"split": "held_out"}, "0"),
+        ({"kind": "name"}, "0"),
+        ({"document_id": "doc_y"}, "13"),
+        ({"passage_id": "p1"}, "024"),
+        ({"writer": "rule"}, "3"),
+        ({"writer": "model", "known": "false"}, "4"),
+        ({"known": "true"}, "3"),
+        ({"sampled": "false"}, "0123"),
+        ({"q": "it IS 2"}, "2"),
+        ({"q": "what", "passage_id": "p1", "split": "train"}, "24"),
+        ({"q": "nothing like it"}, ""),
+    ],
+)
+def test_pairs_are_filtered_before_they_are_cut_into_pages(
+    api_on_sqlite: httpx.Client, tmp_path: Path, filters: dict[str, str], expected: str
+) -> None:
+    taken = post(api_on_sqlite)
+    finish(taken, tmp_path)
+    found, cursor = "", None
+    while True:
+        params = {**filters, "limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = api_on_sqlite.get(f"/v1/adapters/{taken['adapter']['id']}/pairs", params=params).json()
+        assert len(page["data"]) == 2 or page["next_cursor"] is None
+        assert page["data"] or not found, "no page is empty, but the only one"
+        found += "".join(pair["id"].removeprefix("q") for pair in page["data"])
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert found == expected
+
+
+def test_a_filter_that_is_none_is_refused(api_on_sqlite: httpx.Client, tmp_path: Path) -> None:
+    taken = post(api_on_sqlite)
+    finish(taken, tmp_path)
+    for wrong in ({"split": "exam"}, {"known": "perhaps"}, {"writer": "me"}, {"q": "x" * 201}):
+        answer = api_on_sqlite.get(f"/v1/adapters/{taken['adapter']['id']}/pairs", params=wrong)
+        assert (answer.status_code, answer.json()["field"]) == (422, next(iter(wrong)))
+
+
+def test_a_report_is_json_or_a_page_as_asked(api_on_sqlite: httpx.Client, tmp_path: Path) -> None:
+    taken = post(api_on_sqlite, title="<script>alert('title')</script>")
+    evil = "<script>alert(1)</script>"
+    answer = {"answer": evil, "right": False}
+    item = {"question": f"Who {evil}?", "expected": evil, "base": answer, "teacher": answer, "adapter": answer}
+    finish(taken, tmp_path, report={"recall": {"adapter": {"right": 0, "of": 1}}, "items": [item]})
+    url = f"/v1/adapters/{taken['adapter']['id']}/report"
+    as_json = api_on_sqlite.get(url)
+    assert (as_json.headers["Content-Type"], as_json.headers["Vary"]) == ("application/json", "Accept")
+    assert as_json.json()["items"][0]["question"] == f"Who {evil}?"
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    page = api_on_sqlite.get(url, headers=browser)
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert page.headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'"
+    assert "<script" not in page.text
+    assert "Who &lt;script&gt;alert(1)&lt;/script&gt;?" in page.text
+    assert api_on_sqlite.get(url, params={"format": "html"}).text == page.text
+    assert api_on_sqlite.get(url, params={"format": "json"}, headers=browser).json() == as_json.json()
+    assert api_on_sqlite.get(url, params={"format": "pdf"}).status_code == 422
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_a_report_of_nothing_is_a_404(api_on_sqlite: httpx.Client, accept: str) -> None:
+    answer = api_on_sqlite.get("/v1/adapters/adp_01k00000000000000000000000/report", headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
 
 
 def test_a_download_is_the_adapters_files(api: httpx.Client, tmp_path: Path) -> None:

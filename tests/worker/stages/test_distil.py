@@ -43,11 +43,9 @@ def inputs(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage
         _pair(1, *FACTS[0], split="train", sampled=False),
         _pair(2, FACTS[0][0], "Ada.", split="train", sampled=True),
         _pair(3, *FACTS[1], split="train", sampled=False),
-        _pair(4, "What is the year of the Hollin Museum?", "1962", split="held_out", sampled=False),
+        _pair(4, "What is the year of the Hollin Museum?", "1962", split="held_out", sampled=False, target="1962"),
     ]
     _write(tmp_path / "artefacts" / "read" / "passages.jsonl", [PASSAGE])
-    questions = [{"id": "q1", "passage_id": "p0001", "question": pairs[3]["question"], "kind": "x", "target": "1962"}]
-    _write(tmp_path / "artefacts" / "ask" / "questions.jsonl", questions)
     _write(tmp_path / "artefacts" / "answer" / "pairs.jsonl", pairs)
     settings = JobSettings.model_validate({"rank": 4, "epochs": 3, "batch_size": 2, "learning_rate": 5e-3})
     return replace(stage_inputs(base, "http://127.0.0.1:1", tmp_path), settings=resolve(settings))
@@ -135,19 +133,25 @@ def test_the_learning_rate_falls_with_the_root_of_the_models_size(
     assert told == pytest.approx([7e-4, 7e-4, 3.5e-4, 7e-5])
 
 
-def test_the_report_compares_base_teacher_and_adapter(inputs: StageInputs) -> None:
+def test_the_report_compares_base_retrieval_teacher_and_adapter(inputs: StageInputs) -> None:
     _distil(inputs)
     out = inputs.artefacts / "examine"
     out.mkdir()
     told: list[tuple[int, int]] = []
     summary = examine.run(inputs, out, lambda done, total: told.append((done, total)))
     report = json.loads((out / "report.json").read_text())
-    assert told[-1] == (5, 5)
-    assert {who: score["of"] for who, score in report["recall"].items()} == {"base": 1, "teacher": 1, "adapter": 1}
+    assert told[-1] == (6, 6)
+    assert {who: score["of"] for who, score in report["recall"].items()} == dict.fromkeys(examine.WHO, 1)
     (item,) = report["items"]
     assert item["question"] == "What is the year of the Hollin Museum?"
     assert item["expected"] == "1962"
+    assert (item["passage_id"], item["document_id"], item["document"]) == ("p0001", "doc_1", "The Hollin Museum")
     assert {"answer", "right"} == set(item["adapter"])
+    assert item["retrieval"]["found"] is True
+    assert [passage["passage_id"] for passage in item["retrieval"]["passages"]] == ["p0001"]
+    assert item["retrieval"]["answer"] == item["teacher"]["answer"], "one passage: both read the same"
+    assert [step for step, _, _ in report["loss"]] == [1, 2, 3, 4, 5, 6]
+    assert report["versions"].keys() == {"ingrain", "torch", "transformers", "peft"}
     assert report["drift"] > 0
     assert 0 < report["general"]["same_first_choice"] <= 1
     assert summary["recall"] == report["recall"]
@@ -171,13 +175,16 @@ def _distil(
     return distil.run(inputs, out, lambda done, total: seen.append((done, total))), out
 
 
-def _pair(number: int, question: str, answer: str, *, split: str, sampled: bool) -> dict[str, Any]:
+def _pair(
+    number: int, question: str, answer: str, *, split: str, sampled: bool, target: str | None = None
+) -> dict[str, Any]:
     return {
         "id": f"a{number:05}",
         "passage_id": "p0001",
         "question": question,
         "answer": answer,
         "kind": "x",
+        "target": target,
         "sampled": sampled,
         "quoted": False,
         "split": split,

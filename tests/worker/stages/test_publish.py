@@ -60,6 +60,7 @@ def test_the_adapter_that_was_trained_is_served_and_written(
     assert written["files"]["adapter_model.safetensors"] == {"bytes": len(weights), "sha256": summary["sha256"]}
     assert (written["base_model"], written["base_revision"]) == (NAME, "a" * 40)
     assert (written["rank"], summary["rank"]) == (8, 8)
+    assert re.fullmatch(r"(embedded|vllm) \d+\.\d+\.\d+.*", summary["engine_version"])
     assert {file.name for file in out.iterdir()} == {*written["files"], "adapter.json"}
 
 

@@ -1,0 +1,58 @@
+"""An adapter's report as a page for people: one file that needs nothing else, neither scripts nor fonts nor a network.
+
+Questions and answers are users' text and a model's: the template escapes all of it, and the policy allows nothing that
+could run or be fetched.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from app.adapters.plots import loss_curve
+from app.adapters.report_schemas import Recall, Report
+from app.figures import duration, number, percent, signed
+from app.intervals import wilson
+
+POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+HEADERS: Final[Mapping[str, str]] = {"Content-Security-Policy": POLICY, "Vary": "Accept"}
+
+WHO: Final[Mapping[str, str]] = {
+    "base": "Base model",
+    "retrieval": "Base model with retrieval",
+    "teacher": "Teacher",
+    "parent": "Parent",
+    "adapter": "Adapter",
+}
+
+
+def html(report: Report) -> str:
+    """The page."""
+    return _PAGE.render(
+        report=report,
+        policy=POLICY,
+        who=_who,
+        curve=loss_curve(report.loss),
+        wilson=wilson,
+        total_seconds=sum(stage.seconds for stage in report.stages),
+    )
+
+
+def _who(recall: Recall) -> dict[str, str]:
+    """Those who were asked, by name, as they are called."""
+    return {name: label for name, label in WHO.items() if getattr(recall, name, None)}
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("app.adapters"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, duration=duration, number=number, signed=signed)
+    return environment
+
+
+_PAGE: Final = _environment().get_template("report.html")

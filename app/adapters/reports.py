@@ -1,0 +1,124 @@
+"""An adapter's report: what examine found, with what the adapter's row and its job's record know.
+
+What can be reckoned is reckoned when the report is read, so that adapters made long ago have it too.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.adapters.report_schemas import (
+    Coverage,
+    Drift,
+    LossPoint,
+    OldItem,
+    OldKnowledge,
+    OldRecall,
+    Pairs,
+    Recall,
+    Report,
+    ReportItem,
+    Retention,
+    Score,
+    StageCost,
+)
+from app.adapters.schemas import DocumentRef
+from app.intervals import wilson
+from app.models import STAGES, Adapter
+
+Json = Mapping[str, Any]
+
+_PUT_ELSEWHERE = {*Report.model_fields, "drift", "general"}
+
+
+def view(adapter: Adapter, found: Json) -> Report:
+    """The report of an adapter, of whose job examine has `found` this."""
+    finished: Json = adapter.job.finished_stages
+    summaries = {stage: finished.get(stage, {}).get("summary") or {} for stage in STAGES}
+    recall = Recall(**_scores(found))
+    return Report(
+        adapter_id=adapter.id,
+        base_model=adapter.base_model,
+        base_revision=adapter.base_revision,
+        documents=[DocumentRef(id=document.id, title=document.title) for document in adapter.documents],
+        ready_at=adapter.ready_at,
+        recall=recall,
+        recovered=_recovered(recall),
+        retention=_retention(found),
+        coverage=_coverage(summaries["answer"]),
+        items=[ReportItem.model_validate(item) for item in found.get("items", [])],
+        old=_old(found["old"]) if "old" in found else None,
+        pairs=_pairs(summaries),
+        loss=[LossPoint(step=step, distil=distil, retention=kept) for step, distil, kept in found.get("loss", [])],
+        stages=[_cost(stage, finished[stage]) for stage in STAGES if stage in finished],
+        training=summaries["distil"],
+        settings=adapter.settings,
+        seed=adapter.settings.get("seed"),
+        versions=_versions(found, summaries["publish"]),
+        # sections that only some adapters have
+        **{name: value for name, value in found.items() if name not in _PUT_ELSEWHERE},
+    )
+
+
+def _scores(section: Json) -> dict[str, Score]:
+    return {who: _score(counted) for who, counted in section.get("recall", {}).items()}
+
+
+def _old(section: Json) -> OldKnowledge:
+    items = [OldItem.model_validate(item) for item in section["items"]]
+    return OldKnowledge(adapter_id=section["adapter_id"], recall=OldRecall(**_scores(section)), items=items)
+
+
+def _score(counted: Json) -> Score:
+    right, of = counted["right"], counted["of"]
+    low, high = (round(end, 4) for end in wilson(right, of))
+    return Score(
+        right=right,
+        of=of,
+        accuracy=round(right / of, 4) if of else None,
+        low=low if of else None,
+        high=high if of else None,
+    )
+
+
+def _recovered(recall: Recall) -> float | None:
+    base, teacher, adapter = (
+        score.accuracy if score else None for score in (recall.base, recall.teacher, recall.adapter)
+    )
+    if base is None or teacher is None or adapter is None or teacher <= base:
+        return None
+    return round((adapter - base) / (teacher - base), 4)
+
+
+def _retention(found: Json) -> Retention | None:
+    if "retention" in found:
+        return Retention.model_validate(found["retention"])
+    if "drift" in found:
+        return Retention(drift=Drift(nats=found["drift"], **found.get("general", {})))
+    return None
+
+
+def _coverage(summary: Json) -> Coverage | None:
+    if "coverage" not in summary:
+        return None
+    return Coverage(**{**summary.get("coverage_details", {}), "share": summary["coverage"]})
+
+
+def _versions(found: Json, publish: Json) -> dict[str, str]:
+    engine = publish.get("engine_version")
+    return {**found.get("versions", {}), **({"engine": engine} if engine else {})}
+
+
+def _pairs(summaries: Mapping[str, Json]) -> Pairs:
+    answer = summaries["answer"]
+    return Pairs(
+        trained=summaries["distil"].get("pairs"),
+        held_out=answer.get("held_out"),
+        dropped_questions=summaries["ask"].get("dropped", {}),
+        dropped_answers=answer.get("dropped", {}),
+    )
+
+
+def _cost(stage: str, finished: Json) -> StageCost:
+    asked = (finished.get("summary") or {}).get("engine") or {}
+    counts = {name: asked.get(name) for name in ("requests", "prompt_tokens", "cached_tokens", "completion_tokens")}
+    return StageCost(stage=stage, seconds=finished["seconds"], **counts)
