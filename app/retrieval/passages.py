@@ -96,12 +96,8 @@ def _parts(block: _Block) -> Iterator[tuple[str, str]]:
     if len(block.text) <= LONGEST:
         yield "\n\n", block.text
         return
-<<<<<<< HEAD
-    parts = sentencex.segment("en", block.text) if block.is_prose else block.text.split("\n")
-=======
     sentences = (sentence.strip() for sentence in sentencex.segment("en", block.text))
     parts = sentences if block.is_prose else block.text.split("\n")
->>>>>>> retrieval
     separator = "\n\n"
     for part in filter(str.strip, parts):
         for piece in _AT_BLANKS.findall(part) if len(part) > LONGEST else [part]:
