@@ -28,6 +28,8 @@ FEWEST_LISTED, NEW_A_LIST, MOST_LISTS = 6, 4, 8
 """Questions to keep of a passage at the least; how many usable new ones a list brings; lists of a passage at most."""
 LISTING_TEMPERATURE = 1.0
 """At the least: lists of one passage are to differ."""
+HOTTER = 0.2
+"""By how much lists are sampled hotter the second time."""
 TOGETHER = 512
 """Passages in flight; each brings one request or many, of which the writer has as many under way as it may."""
 
@@ -155,17 +157,25 @@ async def _ask_fact(writer: Writer, passage: Passage, fact: Fact, outline: Outli
 async def _ask_for_lists(
     writer: Writer, passage: Passage, outline: Outline, asking: Asking
 ) -> tuple[list[Fact], Written]:
-    """Lists of questions, as many as the facts need, then led ones for the facts that no question seems to reach."""
+    """Lists of questions, as many as the facts need, and once more, hotter, where they do not seem to reach them all.
+
+    A model that lists nothing usable is led after all.
+    """
     facts = worth_asking(passage, outline.subject)
     most = max(FEWEST_LISTED, asking.per_fact * len(facts))
     lists = min(MOST_LISTS, math.ceil(most / NEW_A_LIST))
-    sampling = Sampling(lists, max(asking.temperature, LISTING_TEMPERATURE), 0.95, max_tokens=LONGEST_LIST)
-    listed = await write_listed(writer, passage, outline, sampling)
     known = f"{passage.text} {outline.subject.bare}"
-    texts = filters.choose((question.text for question in listed.questions), most, known, listed.dropped)
-    missing = [fact for fact in facts if not any(_may_reach(text, fact) for text in texts)]
-    led = await together(_ask_fact(writer, passage, fact, outline, asking) for fact in missing)
-    return facts, joined([Written([Question(passage.id, text, OPEN, None) for text in texts], listed.dropped), *led])
+    whole = Written()
+    for hotter in (0.0, HOTTER):
+        sampling = Sampling(lists, max(asking.temperature, LISTING_TEMPERATURE) + hotter, 0.95, max_tokens=LONGEST_LIST)
+        whole = joined([whole, await write_listed(writer, passage, outline, sampling)])
+        if all(any(_may_reach(question.text, fact) for question in whole.questions) for fact in facts):
+            break
+    if not whole.questions:
+        facts, led = await _ask_led(writer, passage, outline, asking)
+        return facts, joined([whole, led])
+    texts = filters.choose((question.text for question in whole.questions), most, known, whole.dropped)
+    return facts, Written([Question(passage.id, text, OPEN, None) for text in texts], whole.dropped)
 
 
 async def _ask_plainly(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_AFTER_A_NAME = r"(?:['’]s?\b|[.,;:)!?]|\s+(?:is|was|are|were|has|had|have|can|will|may|must|does|did|of|in|at|on|by|to|from|for|with)\b)"
 _WORD = re.compile(r"[^\W_][\w'’&.-]*")
 
 
@@ -46,7 +47,7 @@ def subject_of(title: str, texts: Iterable[str]) -> Subject:
     bare = " ".join(words)
     for count in range(len(words), 0, -1):
         beginning = " ".join(words[:count])
-        if count == len(words) or (beginning[:1].isupper() and not _is_plain(beginning)):
+        if count == len(words) or (beginning[:1].isupper() and not _is_plain(beginning, body)):
             used = re.search(rf"\b(the\s+)?{re.escape(beginning)}(?!\w)", body, re.IGNORECASE)
             if used:
                 bare, article = beginning, "the" if used.group(1) else ""
@@ -55,9 +56,14 @@ def subject_of(title: str, texts: Iterable[str]) -> Subject:
     return Subject(name, bare, _generic(words, body))
 
 
-def _is_plain(beginning: str) -> bool:
-    """One short word ("Old", "Field") names nothing on its own."""
-    return " " not in beginning and not re.search(r"\d", beginning) and len(beginning) < 4
+def _is_plain(beginning: str, body: str) -> bool:
+    """Whether a beginning names nothing on its own: one short word ("Old"), or one that describes ("Armenian bishops").
+
+    A name stands before a verb, a preposition or a mark somewhere.
+    """
+    if " " in beginning or re.search(r"\d", beginning):
+        return False
+    return len(beginning) < 4 or not re.search(rf"\b{re.escape(beginning)}{_AFTER_A_NAME}", body)
 
 
 def _generic(words: list[str], body: str) -> str | None:
