@@ -4,20 +4,20 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from worker.pairs.records import read_lines, write_lines
 from worker.pairs.writing import BY_RULE
 
 ANSWERED = Path("answer") / "pairs.jsonl"
 """Where the answer stage leaves its pairs, and distil looks for them."""
-_LAST: Final = 9
 
 
 def thinned(pairs: Iterable[dict[str, Any]], documents: dict[str, str], most: int | None) -> list[dict[str, Any]]:
-    """The training pairs, at most `most` of a document (None: all of them), spread over its facts.
+    """The training pairs, at most `most` of a document (None: all of them).
 
-    Of a fact, questions that the model wrote come before those made by rule, and greedy answers before sampled ones.
+    First what the model wrote, spread over the facts, greedy answers before sampled ones; then what rules made, which
+    the document's own sentences answer, spread over these.
 
     Args:
         pairs: as the answer stage wrote them.
@@ -32,20 +32,19 @@ def thinned(pairs: Iterable[dict[str, Any]], documents: dict[str, str], most: in
 
 
 def _spread(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Pairs in such an order that every beginning of it is spread over the facts."""
-    by_fact: defaultdict[tuple[str, str | None], list[dict[str, Any]]] = defaultdict(list)
-    for pair in sorted(pairs, key=_rank):
-        by_fact[pair["passage_id"], pair["target"]].append(pair)
-    return list(_in_turns(list(by_fact.values())))
+    """Pairs in such an order that every beginning of it is spread over the document."""
+    ruled = [pair for pair in pairs if pair["kind"] in BY_RULE]
+    written = sorted((pair for pair in pairs if pair["kind"] not in BY_RULE), key=lambda pair: bool(pair["sampled"]))
+    return [*_in_turns(written, "target"), *_in_turns(ruled, "answer")]
 
 
-def _in_turns(groups: list[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    for place in range(max(map(len, groups), default=0)):
-        yield from (group[place] for group in groups if place < len(group))
-
-
-def _rank(pair: dict[str, Any]) -> int:
-    return (_LAST if pair["kind"] in BY_RULE else 0) + 2 * bool(pair["quoted"]) + bool(pair["sampled"])
+def _in_turns(pairs: Iterable[dict[str, Any]], key: str) -> Iterator[dict[str, Any]]:
+    """One pair of each passage and `key`, then a second one, and so on."""
+    groups: defaultdict[tuple[str, str | None], list[dict[str, Any]]] = defaultdict(list)
+    for pair in pairs:
+        groups[pair["passage_id"], pair[key]].append(pair)
+    for place in range(max(map(len, groups.values()), default=0)):
+        yield from (group[place] for group in groups.values() if place < len(group))
 
 
 def with_greedy_answers(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -38,6 +38,8 @@ from worker.pairs.writing import (
 SAMPLES = 4
 QUESTIONS = 2
 """To keep for each fact that is asked for again."""
+BY_RULE_AGAIN = 2
+"""To make for each fact that is asked for again: each is answered by the whole sentence."""
 KINDS_AGAIN = (REWORDED, REVERSED, WHY, QUESTION)
 HOTTER, HOTTEST = 0.3, 1.2
 OPEN_LEADS = ("How", "What", "Why", "Where", "When", "Who")
@@ -126,7 +128,7 @@ def rule_again(gaps: Sequence[Gap], passages: Mapping[str, Passage], subjects: M
         for fact in facts_in(gap, subject):
             if fact == _end_of(gap.sentence):
                 continue
-            found += [*_reversed(own, fact, subject), *by_rule(own, fact, subject)]
+            found += [*_reversed(own, fact, subject), *by_rule(own, fact, subject)][:BY_RULE_AGAIN]
         written += [replace(question, sentence=gap.sentence) for question in found]
     return written
 

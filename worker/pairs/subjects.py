@@ -7,7 +7,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_AFTER_A_NAME = r"(?:['’]s?\b|[.,;:)!?]|\s+(?:is|was|are|were|has|had|have|can|will|may|must|does|did|of|in|at|on|by|to|from|for|with)\b)"
+_AFTER_A_NAME = (
+    r"(?:['’]s?\b|[.,;:)!?]|\s+(?:is|was|are|were|has|had|have|can|will|may|must|does|did|of|in|at|on|by|to|from|for"
+    r"|with)\b)"
+)
 _WORD = re.compile(r"[^\W_][\w'’&.-]*")
 
 
