@@ -10,6 +10,7 @@ from rich.table import Table
 from app.api_client import Json
 from app.commands.jobs import coloured, moment
 from app.commands.shared import JsonOption, LimitOption, Screen, UrlOption, connect
+from app.jobs import floors
 
 
 def adapters(
@@ -43,14 +44,20 @@ def _list(screen: Screen, found: list[Json]) -> None:
     for adapter in found:
         titles = ", ".join(document["title"] for document in adapter["documents"])
         table.add_row(
-            adapter["id"], coloured(adapter["status"]), ", ".join(adapter["aliases"]), escape(titles),
+            adapter["id"], _status(adapter), ", ".join(adapter["aliases"]), escape(titles),
             escape(adapter["base_model"]), moment(adapter["created_at"]),
         )  # fmt: skip
     screen.console.print(table)
 
 
+def _status(adapter: Json) -> str:
+    return coloured(adapter["status"]) + (", [yellow]degraded[/]" if adapter["degraded"] else "")
+
+
 def _show(console: Console, adapter: Json) -> None:
-    console.print(f"[bold]{adapter['id']}[/]  {coloured(adapter['status'])}  {', '.join(adapter['aliases'])}")
+    console.print(f"[bold]{adapter['id']}[/]  {_status(adapter)}  {', '.join(adapter['aliases'])}")
+    for failed in adapter["failed_floors"]:
+        console.print(f"  {floors.sentence_of(failed)}", style="yellow", markup=False)
     for document in adapter["documents"]:
         console.print(f"  {document['id']}  {escape(document['title'])}")
     settings = ", ".join(f"{name} {value}" for name, value in adapter["settings"].items() if value is not None)
@@ -71,14 +78,29 @@ def _show_report(console: Console, report: Json, with_items: bool) -> None:
     for name, score in report.get("recall", {}).items():
         table.add_row(labels.get(name, name), str(score["right"]), str(score["of"]))
     console.print(table)
-    if report.get("drift") is not None:
-        console.print(f"Drift on unrelated prompts: {report['drift']:.4f} nats a token (0: as the base model)")
+    if retention := report.get("retention"):
+        _show_retention(console, retention, with_items)
     if with_items:
         answers = Table("question", "expected", "base", "teacher", "adapter", show_lines=True)
         for item in report.get("items", []):
             given = [_marked(item[name]) for name in ("base", "teacher", "adapter")]
             answers.add_row(escape(item["question"]), escape(item["expected"]), *given)
         console.print(answers)
+
+
+def _show_retention(console: Console, found: Json, with_lost: bool) -> None:
+    lost = f"{len(found['lost'])} that the base model has right it has wrong"
+    console.print(
+        f"Of {found['prompts']} general questions the base model answers {found['base_right']} right, the adapter "
+        f"{found['adapter_right']}; {lost}."
+    )
+    drift = found["drift"]["nats"]
+    console.print(f"Drift on unrelated prompts: {drift:.4f} nats a token (0: as the base model)")
+    if with_lost and found["lost"]:
+        table = Table("lost general question", "base", "adapter", show_lines=True)
+        for each in found["lost"]:
+            table.add_row(*(escape(" ".join(each[name].split())) for name in ("question", "base", "adapter")))
+        console.print(table)
 
 
 def _marked(answer: Json) -> str:

@@ -1,21 +1,21 @@
-"""The examine stage: what was learnt, fact by fact, on questions that no training saw, and what moved elsewhere."""
+"""The examine stage: what was learnt, fact by fact, on questions that no training saw, and what was forgotten."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from app.grading import is_right
-from worker.distillation import drift, retention
 from worker.distillation.generation import greedy
 from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student, choose_device, choose_dtype, load_student, use_all_cores
 from worker.grading import agrees
 from worker.pairs.records import passages_from, read_lines
-from worker.stages import Progress, StageInputs
+from worker.stages import Progress, StageInputs, retained
 from worker.stages.teaching import Teaching
 
 MOST_QUESTIONS = 32  # spread over the document; a larger document is examined on a sample
 ANSWER_TOKENS = 40
+STEPS = 4 + retained.STEPS
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
@@ -39,25 +39,18 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
         }
         for index, pair in enumerate(held_out)
     ]
-    unrelated = retention.keep(student, list(retention.prompts("drift")))
-    progress(4, 5)
-    moved = drift.measure(student, unrelated)
+    retention = retained.measure(student, inputs, lambda done: progress(3 + done, STEPS))
     report = {
         "recall": {
             who: {"right": sum(item[who]["right"] for item in items), "of": len(items)}
             for who in ("base", "teacher", "adapter")
         },
         "items": items,
-        "drift": round(moved.nats, 5),
-        "general": {
-            "prompts": len(unrelated),
-            "tokens": moved.tokens,
-            "same_first_choice": round(moved.same_first_choice, 4),
-        },
+        "retention": retention,
     }
     (out / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
-    progress(5, 5)
-    return {"recall": report["recall"], "drift": report["drift"], "general": report["general"]}
+    progress(STEPS, STEPS)
+    return {"recall": report["recall"], "retention": {name: retention[name] for name in retention if name != "lost"}}
 
 
 def _held_out(file: Path) -> list[dict[str, Any]]:
@@ -75,11 +68,11 @@ def _answers(
     opened = [student.renderer.prompt(teaching.messages(pair["passage_id"], pair["question"])) for pair in pairs]
     with student.as_base():
         base = greedy(student, closed, ANSWER_TOKENS)
-        progress(1, 5)
+        progress(1, STEPS)
         teacher = greedy(student, opened, ANSWER_TOKENS)
-        progress(2, 5)
+        progress(2, STEPS)
     adapter = greedy(student, closed, ANSWER_TOKENS)
-    progress(3, 5)
+    progress(3, STEPS)
     told = {"base": base, "teacher": teacher, "adapter": adapter}
     return {who: [answer.text for answer in said] for who, said in told.items()}
 

@@ -142,15 +142,14 @@ def test_the_report_compares_base_teacher_and_adapter(inputs: StageInputs) -> No
     told: list[tuple[int, int]] = []
     summary = examine.run(inputs, out, lambda done, total: told.append((done, total)))
     report = json.loads((out / "report.json").read_text())
-    assert told[-1] == (5, 5)
+    assert told == [(done, 7) for done in range(1, 8)]
     assert {who: score["of"] for who, score in report["recall"].items()} == {"base": 1, "teacher": 1, "adapter": 1}
     (item,) = report["items"]
     assert item["question"] == "What is the year of the Hollin Museum?"
     assert item["expected"] == "1962"
     assert {"answer", "right"} == set(item["adapter"])
-    assert report["drift"] > 0
-    assert 0 < report["general"]["same_first_choice"] <= 1
     assert summary["recall"] == report["recall"]
+    assert summary["retention"].items() <= report["retention"].items()
 
 
 def _die_before_the_last_step(inputs: StageInputs) -> None:
