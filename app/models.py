@@ -94,12 +94,17 @@ class Adapter(Base):
     sha256: Mapped[str | None] = mapped_column(String(64))
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)  # a large model's adapter can exceed 2 GiB
     report: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    failed_floors: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # None: not degraded
     user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata")
     created_at: Mapped[datetime] = mapped_column(default=now)
     ready_at: Mapped[datetime | None]
 
     documents: Mapped[list[Document]] = relationship(secondary="adapter_documents", order_by=Document.id)
     job: Mapped["Job"] = relationship(back_populates="adapter")
+
+    @property
+    def degraded(self) -> bool:
+        return bool(self.failed_floors)
 
 
 class AdapterDocument(Base):

@@ -61,6 +61,13 @@ class Settings(BaseSettings):
         "bm25", description="How a chat's `retrieval` ranks passages; the others need ingrain[embeddings]."
     )
 
+    min_retention: float = Field(
+        0.9, ge=0, le=1, description="Floor of an adapter's right general answers, as a share of the base model's."
+    )
+    min_recall: float = Field(
+        0.0, ge=0, le=1, description="Floor of the share of held-out questions that an adapter answers right."
+    )
+
     lease_seconds: float = Field(30.0, gt=0, description="A job whose worker is silent this long is given to another.")
     heartbeat_seconds: float = Field(5.0, gt=0, description="How often a worker renews its lease.")
     heartbeat_file: Path | None = Field(None, description="A file that a worker touches while it takes jobs.")

@@ -15,7 +15,7 @@ from app.store import get_store
 TEXT = "The Kestrel Lighthouse on Orvane was built in 1873 by Maud Tarrow."
 
 
-def add_job(*, alias: str | None = None, text: str = TEXT) -> str:
+def add_job(*, alias: str | None = None, text: str = TEXT, **settings: Any) -> str:
     """A document in the store, and its adapter and job in the database, as a POST leaves them; the job's id."""
     document_id, adapter_id = new_id("doc"), new_id("adp")
     get_store().write_bytes(f"documents/{document_id}/text.txt", text.encode())
@@ -32,7 +32,7 @@ def add_job(*, alias: str | None = None, text: str = TEXT) -> str:
         adapter = Adapter(
             id=adapter_id,
             base_model=get_settings().base_model_name,
-            settings=resolve(JobSettings()).model_dump(mode="json"),
+            settings=resolve(JobSettings.model_validate(settings)).model_dump(mode="json"),
             alias=alias,
             user_metadata={},
             documents=[document],

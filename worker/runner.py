@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from app.database import unit_of_work
 from app.errors import ConfigurationError, EngineUnavailable, StageError
 from app.jobs import leases, queries
+from app.jobs.floors import failed_floors
 from app.jobs.leases import Lease, LeaseLost
 from app.jobs.settings import JobSettings, resolve
 from app.models import STAGES, Job
@@ -280,6 +281,7 @@ class Runner:
         """The ending of a job whose adapter is in the store: stage, adapter, alias and job change together."""
         store = get_store()
         report = json.loads(store.read_bytes(f"jobs/{job.id}/examine/report.json"))
+        failed = failed_floors(report, resolve(JobSettings.model_validate(job.adapter.settings)))
         files = store.manifest(f"adapters/{job.adapter_id}")["files"]
         if WEIGHTS_FILE not in files:
             detail = f"The stage publish left no {WEIGHTS_FILE}."
@@ -294,10 +296,11 @@ class Runner:
                 sha256=files[WEIGHTS_FILE]["sha256"],
                 size_bytes=sum(file["bytes"] for file in files.values()),
                 report=report,
+                failed_floors=failed,
             )
 
         self._clear(job.id)
-        log.info("all stages are done; the adapter %s becomes ready", job.adapter_id)
+        log.info("all stages are done; the adapter %s becomes ready%s", job.adapter_id, ", degraded" if failed else "")
         return ending
 
     def _clear(self, job_id: str) -> None:

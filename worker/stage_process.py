@@ -104,6 +104,7 @@ def _gather(folder: Path, task: dict[str, Any]) -> StageInputs:
         ),
         artefacts=_gather_artefacts(folder, task["job_id"], task["finished"]),
         scratch=Path(task["scratch"]),
+        cache=settings.model_cache,
         max_lora_rank=settings.max_lora_rank,
     )
 

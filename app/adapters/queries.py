@@ -38,6 +38,12 @@ def list_ready(session: Session) -> Sequence[Adapter]:
     return session.scalars(statement.order_by(Adapter.id.desc())).all()
 
 
+def find_degraded(session: Session, alias: str) -> Adapter | None:
+    """The newest degraded adapter that was to get the alias."""
+    statement = select(Adapter).where(Adapter.alias == alias, Adapter.failed_floors.is_not(None))
+    return session.scalar(statement.order_by(Adapter.id.desc()).limit(1))
+
+
 def lock_job(session: Session, adapter_id: str) -> Job | None:
     """The adapter's job, with its row locked until the transaction ends: no worker can take it meanwhile."""
     statement = select(Job).where(Job.adapter_id == adapter_id).with_for_update()

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.jobs.floors import FailedFloor
 from app.jobs.schemas import JobRef
 from app.jobs.settings import JobSettings
 from app.models import Adapter, AdapterStatus, Alias, JobStatus
@@ -61,8 +62,10 @@ class AdapterView(BaseModel):
     documents: list[DocumentRef]
     job: JobRef
     settings: dict[str, Any] = Field(description="Every value that its job works with.")
-    alias: str | None = Field(description="The alias that points at it as soon as it is ready.")
+    alias: str | None = Field(description="The alias that points at it as soon as it is ready, unless it is degraded.")
     aliases: list[str] = Field(description="The aliases that point at it now.")
+    degraded: bool = Field(description="Whether it is below a floor, and so gets its alias only if that was asked for.")
+    failed_floors: list[FailedFloor] = Field(description="The floors that it is below.")
     sha256: str | None = Field(description="Of its weights; null until it is ready.")
     size_bytes: int | None
     metadata: dict[str, Any]
@@ -82,6 +85,8 @@ class AdapterView(BaseModel):
             settings=adapter.settings,
             alias=adapter.alias,
             aliases=list(aliases),
+            degraded=adapter.degraded,
+            failed_floors=[FailedFloor.model_validate(failed) for failed in adapter.failed_floors or []],
             sha256=adapter.sha256,
             size_bytes=adapter.size_bytes,
             metadata=adapter.user_metadata,

@@ -55,7 +55,7 @@ def resolve(session: Session, settings: Settings, name: str) -> Target:
     if adapter is None:
         raise UnknownModel(
             f"The model {name!r} does not exist: it is neither an adapter's id, an alias nor the base model {base!r}. "
-            "GET /v1/models lists those that can answer.",
+            f"GET /v1/models lists those that can answer.{_held_back(session, name)}",
             field="model",
         )
     if adapter.status != AdapterStatus.READY:
@@ -63,6 +63,17 @@ def resolve(session: Session, settings: Settings, name: str) -> Target:
     if refusal := _why_not_served(adapter, settings, name):
         raise refusal
     return Target(name, base, adapter.id, int(adapter.created_at.timestamp()))
+
+
+def _held_back(session: Session, name: str) -> str:
+    """What to add where a degraded adapter was to be called `name`."""
+    adapter = queries.find_degraded(session, name) if name.isascii() and name.isprintable() else None
+    if adapter is None:
+        return ""
+    return (
+        f" The adapter {adapter.id} was to be called {name!r}, but it is degraded, so it did not get the alias: ask it "
+        f"by its id, or point the alias at it with PUT /v1/aliases/{name}."
+    )
 
 
 def _why_not_served(adapter: Adapter, settings: Settings, called: str) -> Conflict | None:

@@ -12,6 +12,7 @@ from app.api_client import Json
 from app.commands.jobs import coloured, moment
 from app.commands.report import report_of, show_items, show_recall, show_retention
 from app.commands.shared import JsonOption, LimitOption, Screen, UrlOption, connect
+from app.jobs import floors
 
 
 def adapters(
@@ -65,14 +66,20 @@ def _list(screen: Screen, found: list[Json]) -> None:
     for adapter in found:
         titles = ", ".join(document["title"] for document in adapter["documents"])
         table.add_row(
-            adapter["id"], coloured(adapter["status"]), ", ".join(adapter["aliases"]), escape(titles),
+            adapter["id"], _status(adapter), ", ".join(adapter["aliases"]), escape(titles),
             escape(adapter["base_model"]), moment(adapter["created_at"]),
         )  # fmt: skip
     screen.console.print(table)
 
 
+def _status(adapter: Json) -> str:
+    return coloured(adapter["status"]) + (", [yellow]degraded[/]" if adapter["degraded"] else "")
+
+
 def _show(console: Console, adapter: Json) -> None:
-    console.print(f"[bold]{adapter['id']}[/]  {coloured(adapter['status'])}  {', '.join(adapter['aliases'])}")
+    console.print(f"[bold]{adapter['id']}[/]  {_status(adapter)}  {', '.join(adapter['aliases'])}")
+    for failed in adapter["failed_floors"]:
+        console.print(f"  {floors.sentence_of(failed)}", style="yellow", markup=False)
     for document in adapter["documents"]:
         console.print(f"  {document['id']}  {escape(document['title'])}")
     settings = ", ".join(f"{name} {value}" for name, value in adapter["settings"].items() if value is not None)

@@ -98,15 +98,16 @@ def _run(client: IngrainClient, exam: Exam, screen: Screen, effort: Effort, seed
         raise typer.Exit(NOT_DONE)
 
     console.print("\n[bold]3[/]  The same questions, now without the document\n")
-    after = After(adapter=ask_all(client, _ALIAS, exam.questions), general=ask_all(client, _ALIAS, exam.general))
-    pairs = len(client.list_all(f"/v1/adapters/{job['adapter_id']}/pairs", _MOST_PAIRS))
+    adapter = job["adapter_id"]  # not its alias, which it does not get if it is degraded
+    after = After(adapter=ask_all(client, adapter, exam.questions), general=ask_all(client, adapter, exam.general))
+    pairs = len(client.list_all(f"/v1/adapters/{adapter}/pairs", _MOST_PAIRS))
     show_recall(console, exam.questions, before, after)
     show_general(console, exam.general, before, after)
     show_times(console, seconds, pairs)
     outcome = result(
         before, after, seconds=seconds, pairs=pairs, model=base_model, seed=seed, effort=effort.value
     )  # fmt: skip
-    return outcome | {"adapter": job["adapter_id"]}
+    return outcome | {"adapter": adapter, "degraded": job["degraded"]}
 
 
 def _show_next_steps(console: Console, kept: Path | None, adapter: str) -> None:

@@ -12,6 +12,7 @@ from rich.table import Column
 from app.api_client import ENDED, Event, IngrainClient, Json
 from app.commands.shared import Screen
 from app.figures import duration
+from app.jobs import floors
 
 _PLAIN_SECONDS = 15.0  # between two lines about the same stage, where there are no bars
 _LAST_STAGE_WIDTH, _BAR_WIDTH, _COUNT_WIDTH = 8, 24, 9
@@ -139,7 +140,18 @@ def sentence_of(event: Event) -> str | None:
         return f"[yellow]Trying again:[/] {escape(str(event.data.get('reason') or ''))}"
     if event.type == "cancel_requested":
         return "[yellow]Cancelling …[/]"
+    if event.type == "degraded":
+        return f"[yellow]Degraded:[/] {escape(_describe_degraded(event.data))}"
     return None
+
+
+def _describe_degraded(data: Json) -> str:
+    """Why an adapter is degraded, and how to ask it all the same."""
+    why = " ".join(map(floors.sentence_of, data["failed_floors"]))
+    if not data["held_back"]:
+        return why
+    alias = data["held_back"]
+    return f"{why} It can be asked by its id, and is not behind {alias}; PUT /v1/aliases/{alias} puts it there."
 
 
 def describe(summary: Json) -> str:
@@ -151,6 +163,8 @@ def describe(summary: Json) -> str:
             parts.append(_describe_dropped(value))
         elif name == "recall" and isinstance(value, dict):
             parts.append(_describe_recall(value))
+        elif name == "retention" and isinstance(value, dict):
+            parts.append(_describe_retention(value))
         elif isinstance(value, float):
             parts.append(f"{label} {value:.3g}")
         elif isinstance(value, int | str):
@@ -168,3 +182,7 @@ def _describe_dropped(counts: dict[str, Any]) -> str:
 
 def _describe_recall(scores: dict[str, Json]) -> str:
     return "right: " + ", ".join(f"{who} {score['right']} of {score['of']}" for who, score in scores.items())
+
+
+def _describe_retention(found: Json) -> str:
+    return f"general questions: base {found['base_right']}, adapter {found['adapter_right']} of {found['prompts']}"

@@ -60,6 +60,8 @@ def follow_to_the_end(client: IngrainClient, job_id: str, screen: Screen, asked_
         screen.console.print(failure_of(job), style="red", markup=False)
         screen.console.print(f"Go on after its last finished stage with: ingrain jobs {job_id} retry", markup=False)
         raise typer.Exit(NOT_DONE)
+    if asked_as not in client.get(f"/v1/adapters/{job['adapter_id']}")["aliases"]:
+        asked_as = job["adapter_id"]  # it is degraded, or a newer one has the alias
     took = duration(sum(job["timings"].values()))
     screen.console.print(f'[green]Ready[/] after {took}. Ask it:  [bold]ingrain ask {asked_as} "…"[/]')
     screen.console.print(f"How well it knows:  ingrain adapters {job['adapter_id']}", style="dim")

@@ -82,7 +82,8 @@ def moment(time: str | None) -> str:
 def _show(screen: Screen, job: Json) -> None:
     console = screen.console
     console.print(f"[bold]{job['id']}[/]  {coloured(job['status'])}  {job['progress']:.0%}")
-    console.print(f"adapter {job['adapter_id']}, started {job['attempts']} times")
+    degraded = " (degraded)" if job["degraded"] else ""
+    console.print(f"adapter {job['adapter_id']}{degraded}, started {job['attempts']} times")
     table = Table("stage", "took", "found", box=None, pad_edge=False)
     for stage, seconds in job["timings"].items():
         table.add_row(stage, duration(seconds), escape(describe(job["summaries"].get(stage, {}))))

@@ -67,8 +67,9 @@ async def get_job_events(
 ) -> Response:
     """What happened to the job, oldest first.
 
-    Types: `queued`, `started`, `stage_started`, `progress`, `stage_finished`, `retrying`, `cancel_requested`, and at
-    the end `succeeded`, `failed` or `cancelled`. With `Accept: text/event-stream` they come as server-sent events
+    Types: `queued`, `started`, `stage_started`, `progress`, `stage_finished`, `retrying`, `cancel_requested`,
+    `degraded` (before `succeeded`, where the adapter is below a floor: which, and the alias that it does not get), and
+    at the end `succeeded`, `failed` or `cancelled`. With `Accept: text/event-stream` they come as server-sent events
     whose `id` is the event's number, until the job has ended; a connection that broke goes on from `Last-Event-ID`.
     """
     start = last_event_id if last_event_id is not None else number_cursor(cursor) or after

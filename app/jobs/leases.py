@@ -5,13 +5,15 @@ lease_token = :token AND status = 'running'`; where it changes no row, the lease
 transaction rolls back. So a worker that was paused and declared dead can change nothing when it comes back.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy import CursorResult, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from app.jobs.floors import FailedFloor
 from app.jobs.progress import progress_data
 from app.jobs.queries import (
     append_event,
@@ -154,8 +156,12 @@ def succeed(
     sha256: str,
     size_bytes: int,
     report: dict[str, Any] | None,
+    failed_floors: Sequence[FailedFloor] = (),
 ) -> None:
     """The adapter is ready and its alias points at it; the job ends. All in this one transaction.
+
+    An adapter that failed a floor is ready too, but degraded: its alias does not point at it unless its settings say so
+    (`alias_degraded`).
 
     `base_revision` is that of the base model it was made on; None where its stages were run before they told it.
     """
@@ -176,8 +182,15 @@ def succeed(
     adapter.size_bytes = size_bytes
     adapter.report = report
     adapter.ready_at = now()
-    if adapter.alias:
+    adapter.failed_floors = [failed.model_dump() for failed in failed_floors] or None
+    held_back = adapter.alias if adapter.degraded and not adapter.settings.get("alias_degraded") else None
+    if held_back:
+        _release_alias(session, held_back, adapter)
+    elif adapter.alias:
         _point_alias(session, adapter.alias, adapter)
+    if adapter.degraded:
+        told = {"adapter_id": adapter.id, "failed_floors": adapter.failed_floors, "held_back": held_back}
+        append_event(session, lease.job_id, "degraded", told)
     append_event(session, lease.job_id, "succeeded", {"adapter_id": adapter.id})
 
 
@@ -294,3 +307,8 @@ def _point_alias(session: Session, name: str, adapter: Adapter) -> None:
         return
     alias.adapter_id = adapter.id
     alias.updated_at = now()
+
+
+def _release_alias(session: Session, name: str, adapter: Adapter) -> None:
+    """Forget the alias where it was only reserved for an adapter that does not get it."""
+    session.execute(delete(Alias).where(Alias.name == name, Alias.adapter_id == adapter.id))

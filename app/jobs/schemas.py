@@ -35,6 +35,7 @@ class JobView(BaseModel):
     )
     attempts: int = Field(description="How often it was started.")
     cancel_requested: bool
+    degraded: bool = Field(description="Whether its adapter is below a floor: see the adapter's `failed_floors`.")
     error: dict[str, Any] | None = Field(
         description="Why it failed: `stage`, `type`, `title`, `detail`.",
         examples=[{"stage": "ask", "type": "stage-failed", "title": "A stage of the job failed", "detail": "…"}],
@@ -59,6 +60,7 @@ class JobView(BaseModel):
             summaries={stage: finished.get("summary") or {} for stage, finished in job.finished_stages.items()},
             attempts=job.attempts,
             cancel_requested=job.cancel_requested,
+            degraded=job.adapter.degraded,
             error=job.error,
             created_at=job.created_at,
             started_at=job.started_at,

@@ -22,6 +22,8 @@ _POLL_SECONDS = 0.5
 def resolve_settings(chosen: JobSettings, installation: Settings) -> ResolvedSettings:
     """Every value of a job's settings. A rank that was not chosen gives way to what the engine serves.
 
+    Floors that were not chosen are the installation's.
+
     Raises:
         InvalidSettings: the rank that was chosen cannot be served.
     """
@@ -32,7 +34,11 @@ def resolve_settings(chosen: JobSettings, installation: Settings) -> ResolvedSet
             field="settings.rank",
         )
     resolved = resolve(chosen)
-    return resolved.model_copy(update={"rank": min(resolved.rank, ceiling)})
+    floors = {
+        "min_retention": installation.min_retention if chosen.min_retention is None else chosen.min_retention,
+        "min_recall": installation.min_recall if chosen.min_recall is None else chosen.min_recall,
+    }
+    return resolved.model_copy(update={"rank": min(resolved.rank, ceiling), **floors})
 
 
 def get(session: Session, job_id: str) -> Job:

@@ -31,6 +31,13 @@ class JobSettings(BaseModel):
     batch_size: int | None = Field(None, ge=1, le=512, description="Sequences a step.")
     kl_temperature: float | None = Field(None, ge=0.1, le=10, description="Temperature of the divergence.")
     retention_weight: float | None = Field(None, ge=0, le=100, description="Weight of what must not be forgotten.")
+    min_retention: float | None = Field(
+        None, ge=0, le=1, description="Floor: general answers right, as a share of the base model's; by the service."
+    )
+    min_recall: float | None = Field(
+        None, ge=0, le=1, description="Floor: share of the held-out questions right; by the service."
+    )
+    alias_degraded: bool = Field(False, description="Put the adapter behind its alias even if it is below a floor.")
 
 
 DERIVED: Final[dict[Effort, dict[str, Any]]] = {
@@ -70,7 +77,8 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
 class ResolvedSettings(BaseModel):
     """A job's settings with every value filled in.
 
-    `passage_words` and `learning_rate` stay None until the base model is known.
+    `passage_words` and `learning_rate` stay None until the base model is known. The floors are the service's, which
+    `app.jobs.service.resolve_settings` fills in; here they are 0, which every adapter reaches.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -87,11 +95,13 @@ class ResolvedSettings(BaseModel):
     batch_size: int
     kl_temperature: float
     retention_weight: float
+    min_retention: float
+    min_recall: float
+    alias_degraded: bool
 
 
 def resolve(settings: JobSettings) -> ResolvedSettings:
     """Fill in from the dial what the user did not set."""
     chosen = {name: value for name, value in settings.model_dump().items() if value is not None}
-    return ResolvedSettings.model_validate(
-        {"passage_words": None, "learning_rate": None, **DERIVED[settings.effort], **chosen}
-    )
+    undecided = {"passage_words": None, "learning_rate": None, "min_retention": 0.0, "min_recall": 0.0}
+    return ResolvedSettings.model_validate({**undecided, **DERIVED[settings.effort], **chosen})

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import uvicorn
 
 from app.database import unit_of_work
 from app.jobs import leases
+from app.jobs.floors import FailedFloor
 from app.main import create_app
 from app.models import STAGES
 from app.settings import Settings, get_settings
@@ -99,7 +100,11 @@ def publish_text(job_id: str, folder: Path) -> None:
 
 
 def finish(
-    taken: dict[str, Any], folder: Path, adapter: Path | None = None, report: dict[str, Any] | None = None
+    taken: dict[str, Any],
+    folder: Path,
+    adapter: Path | None = None,
+    report: dict[str, Any] | None = None,
+    failed_floors: Sequence[FailedFloor] = (),
 ) -> None:
     """Bring a job to its end as a worker does, with the files of `adapter` and this report, or with made-up ones."""
     job_id, adapter_id = taken["job"]["id"], taken["adapter"]["id"]
@@ -119,4 +124,12 @@ def finish(
             leases.finish_stage(session, lease, stage, 1.5, {"made": 5})
         report = report or {"recall": {"adapter": {"right": 4, "of": 5}}}
         digest = hashlib.sha256(weights).hexdigest()
-        leases.succeed(session, lease, base_revision=REVISION, sha256=digest, size_bytes=len(weights), report=report)
+        leases.succeed(
+            session,
+            lease,
+            base_revision=REVISION,
+            sha256=digest,
+            size_bytes=len(weights),
+            report=report,
+            failed_floors=failed_floors,
+        )

@@ -108,6 +108,16 @@ def test_each_stage_gets_the_document_and_what_is_finished_in_a_process_of_its_o
     assert "a library's print" in (work / "read.log").read_text()
 
 
+def test_an_adapter_below_a_floor_of_its_job_is_degraded(small_home: Path, sqlite_database: str) -> None:
+    reached, missed = add_job(alias="a", min_recall=0.75), add_job(alias="b", min_recall=0.76)
+    assert [run(job_id).status for job_id in (reached, missed)] == [JobStatus.SUCCEEDED] * 2
+    assert get_job(reached).adapter.failed_floors is None
+    assert get_job(missed).adapter.failed_floors == [{"floor": "min_recall", "wanted": 0.76, "found": 0.75}]
+    with unit_of_work() as session:
+        assert session.get(Alias, "a") is not None
+        assert session.get(Alias, "b") is None
+
+
 def test_a_stage_that_fails_says_why_and_a_retry_goes_on_after_the_finished_ones(
     small_home: Path, sqlite_database: str
 ) -> None:

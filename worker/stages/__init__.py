@@ -61,6 +61,7 @@ class StageInputs:
         engine: the engine that generates for ask and answer, and serves the adapter at publish.
         artefacts: folder with one sub-folder for each finished stage, for example `read/passages.jsonl`.
         scratch: folder of this job and stage that survives a kill, for checkpoints.
+        cache: folder of this machine, shared by all jobs, for what depends on the base model alone.
         max_lora_rank: the highest rank that the engine serves.
     """
 
@@ -74,4 +75,5 @@ class StageInputs:
     engine: EngineAddress
     artefacts: Path
     scratch: Path
+    cache: Path
     max_lora_rank: int

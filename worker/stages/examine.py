@@ -1,4 +1,4 @@
-"""The examine stage: what was learnt, fact by fact, on questions that no training saw, and what moved elsewhere.
+"""The examine stage: what was learnt, fact by fact, on questions that no training saw, and what was forgotten.
 
 What can be reckoned from this, and what the job's record knows besides, is added when the report is read
 (`app.adapters.reports`).
@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from app.grading import is_right
-from worker.distillation import drift, retention
 from worker.distillation.generation import greedy
 from worker.distillation.prompts import Message, student_messages
 from worker.distillation.student import Student, choose_device, choose_dtype, load_student, use_all_cores
 from worker.grading import agrees
 from worker.pairs.records import passages_from, read_lines
-from worker.stages import Progress, StageInputs, provenance
+from worker.stages import Progress, StageInputs, provenance, retained
 from worker.stages.retrieval import Retrieval
 from worker.stages.teaching import Teaching
 
 MOST_QUESTIONS = 32  # spread over the document; a larger document is examined on a sample
 ANSWER_TOKENS = 40
 WHO = ("base", "retrieval", "teacher", "adapter")
-STEPS = len(WHO) + 2  # that progress counts
+STEPS = len(WHO) + retained.STEPS + 1  # that progress counts
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
@@ -36,31 +35,17 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     passages = passages_from(inputs.artefacts / "read" / "passages.jsonl")
     teaching = Teaching(passages, inputs.base_model)
     items = _items(student, held_out, teaching, progress)
+    retention = retained.measure(student, inputs, lambda done: progress(len(WHO) + done, STEPS))
     report = {
         "recall": _recall(items),
         "items": items,
         "loss": provenance.losses(inputs.artefacts / "distil" / "training.json"),
         "versions": provenance.versions(),
-        **_elsewhere(student, progress),
+        "retention": retention,
     }
     (out / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
     progress(STEPS, STEPS)
-    return {"recall": report["recall"], "drift": report["drift"], "general": report["general"]}
-
-
-def _elsewhere(student: Student, progress: Progress) -> dict[str, Any]:
-    """What moved on unrelated prompts."""
-    unrelated = retention.keep(student, list(retention.prompts("drift")))
-    progress(STEPS - 1, STEPS)
-    moved = drift.measure(student, unrelated)
-    return {
-        "drift": round(moved.nats, 5),
-        "general": {
-            "prompts": len(unrelated),
-            "tokens": moved.tokens,
-            "same_first_choice": round(moved.same_first_choice, 4),
-        },
-    }
+    return {"recall": report["recall"], "retention": {name: retention[name] for name in retention if name != "lost"}}
 
 
 def _held_out(file: Path) -> list[dict[str, Any]]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.jobs.floors import FailedFloor
 from app.settings import get_settings
 from app.store import Store
-from tests.app.conftest import REVISION, finish, post, start
+from tests.app.conftest import LIGHTHOUSE, REVISION, finish, post, start
 
 
 def test_one_adapter_from_several_documents(api: httpx.Client) -> None:
@@ -47,6 +48,7 @@ def test_a_ready_adapter_shows_all_it_is(api: httpx.Client, tmp_path: Path) -> N
     assert len(adapter["sha256"]) == 64
     assert adapter["base_revision"] == REVISION
     assert api.get(f"/v1/adapters/{adapter_id}/report").json()["recall"]["adapter"]["right"] == 4
+    assert (adapter["degraded"], adapter["failed_floors"]) == (False, [])
     assert [row["id"] for row in api.get("/v1/adapters", params={"status": "ready"}).json()["data"]] == [adapter_id]
     assert api.get("/v1/adapters", params={"status": "failed"}).json()["data"] == []
 
@@ -150,6 +152,48 @@ def test_a_download_is_the_adapters_files(api: httpx.Client, tmp_path: Path) -> 
         assert json.loads(archive.read(f"{adapter_id}/adapter_config.json"))["r"] == 8
         assert archive.read(f"{adapter_id}/adapter_model.safetensors") == b"\0" * 3_000_000
     assert api.get(f"/v1/adapters/{adapter_id}/download").content == answer.content
+
+
+def test_the_floors_of_a_job_are_the_requests_or_the_installations(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, home: Path
+) -> None:
+    monkeypatch.setenv("INGRAIN_MIN_RETENTION", "0.7")
+    monkeypatch.setenv("INGRAIN_MIN_RECALL", "0.2")
+    api: httpx.Client = request.getfixturevalue("api_on_sqlite")
+
+    def floors(**settings: float) -> list[float]:
+        adapter = api.get(f"/v1/adapters/{post(api, settings=settings)['adapter']['id']}").json()
+        return [adapter["settings"][name] for name in ("min_retention", "min_recall", "alias_degraded")]
+
+    assert floors() == [0.7, 0.2, False]
+    assert floors(min_retention=0, min_recall=1, alias_degraded=True) == [0, 1, True]
+    refused = api.post("/v1/documents", json={"text": LIGHTHOUSE, "settings": {"min_recall": 1.1}})
+    assert (refused.status_code, refused.json()["field"]) == (422, "settings.min_recall")
+
+
+def test_a_degraded_adapter_says_why_and_gets_an_alias_when_it_is_pointed(api: httpx.Client, tmp_path: Path) -> None:
+    taken = post(api, alias="orvenna")
+    adapter_id = taken["adapter"]["id"]
+    finish(taken, tmp_path, failed_floors=[FailedFloor(floor="min_recall", wanted=0.9, found=0.8)])
+    adapter = api.get(f"/v1/adapters/{adapter_id}").json()
+    assert (adapter["status"], adapter["degraded"], adapter["alias"], adapter["aliases"]) == (
+        "ready",
+        True,
+        "orvenna",
+        [],
+    )
+    assert adapter["failed_floors"] == [{"floor": "min_recall", "wanted": 0.9, "found": 0.8}]
+    assert api.get("/v1/adapters").json()["data"] == [adapter]
+    assert api.get(f"/v1/jobs/{taken['job']['id']}").json()["degraded"] is True
+    assert [model["id"] for model in api.get("/v1/models").json()["data"]] == ["smollm2-135m", adapter_id]
+    unknown = api.get("/v1/models/orvenna")
+    assert unknown.status_code == 404
+    assert f"The adapter {adapter_id} was to be called 'orvenna', but it is degraded" in unknown.text
+    assert "degraded" not in api.get("/v1/models/handbook").text
+    assert api.put("/v1/aliases/orvenna", json={"adapter_id": adapter_id}).status_code == 200
+    adapter = api.get(f"/v1/adapters/{adapter_id}").json()
+    assert (adapter["degraded"], adapter["aliases"]) == (True, ["orvenna"])
+    assert api.get("/v1/models/orvenna").json()["root"] == adapter_id
 
 
 @pytest.mark.parametrize("part", ["report", "pairs", "download"])

@@ -9,6 +9,7 @@ from sqlalchemy import delete
 
 from app.database import unit_of_work
 from app.jobs import leases, queries
+from app.jobs.floors import FailedFloor
 from app.jobs.leases import Lease, LeaseLost
 from app.models import STAGES, Adapter, AdapterStatus, Alias, JobStatus
 from tests.jobs import add_job, event_types, events, get_job
@@ -162,6 +163,67 @@ def test_an_alias_moves_from_the_old_adapter_to_the_new_one(database: str) -> No
         alias = session.get(Alias, "handbook")
         assert alias is not None
         assert alias.adapter_id == queries.get(session, lease.job_id).adapter_id
+
+
+def succeed(lease: Lease, *failed_floors: FailedFloor) -> str:
+    """The job's end; its adapter's id."""
+    with unit_of_work() as session:
+        leases.succeed(
+            session,
+            lease,
+            base_revision="b" * 40,
+            sha256="a" * 64,
+            size_bytes=7,
+            report=None,
+            failed_floors=failed_floors,
+        )
+    return get_job(lease.job_id).adapter_id
+
+
+def behind(alias: str) -> str | None:
+    """The adapter that the alias points at."""
+    with unit_of_work() as session:
+        found = session.get(Alias, alias)
+        return found.adapter_id if found else None
+
+
+FORGETFUL = FailedFloor(floor="min_retention", wanted=0.9, found=0.5)
+
+
+def test_a_degraded_adapter_is_ready_and_its_alias_stays_where_it_was(database: str) -> None:
+    former = succeed(taken(add_job(alias="handbook")))
+    lease = taken(add_job(alias="handbook"))
+    degraded = succeed(lease, FORGETFUL)
+    assert behind("handbook") == former
+    adapter = get_job(lease.job_id).adapter
+    assert (adapter.status, adapter.degraded, adapter.failed_floors) == (
+        AdapterStatus.READY,
+        True,
+        [FORGETFUL.model_dump()],
+    )
+    *_, told, last = events(lease.job_id)
+    assert told == (
+        "degraded",
+        {"adapter_id": degraded, "failed_floors": [FORGETFUL.model_dump()], "held_back": "handbook"},
+    )
+    assert last == ("succeeded", {"adapter_id": degraded})
+    assert succeed(taken(add_job(alias="handbook"))) == behind("handbook"), "the next one that is not degraded"
+
+
+def test_an_adapter_that_fails_no_floor_is_not_degraded(database: str) -> None:
+    lease = taken(add_job(alias="handbook"))
+    assert behind("handbook") is None
+    assert succeed(lease) == behind("handbook")
+    adapter = get_job(lease.job_id).adapter
+    assert (adapter.degraded, adapter.failed_floors) == (False, None)
+    assert "degraded" not in event_types(lease.job_id)
+
+
+def test_a_degraded_adapter_gets_its_alias_where_that_was_asked_for(database: str) -> None:
+    lease = taken(add_job(alias="handbook", alias_degraded=True))
+    assert succeed(lease, FORGETFUL) == behind("handbook")
+    assert get_job(lease.job_id).adapter.degraded
+    assert dict(events(lease.job_id))["degraded"]["held_back"] is None
 
 
 def test_a_reclaimed_job_waits_again_until_it_was_started_too_often(database: str) -> None:

@@ -20,5 +20,6 @@ def stage_inputs(base: Path, engine_url: str, folder: Path) -> StageInputs:
         engine=EngineAddress((engine_url,)),
         artefacts=folder / "artefacts",
         scratch=folder / "scratch",
+        cache=folder / "cache",
         max_lora_rank=16,
     )

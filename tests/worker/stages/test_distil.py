@@ -140,8 +140,8 @@ def test_the_report_compares_base_retrieval_teacher_and_adapter(inputs: StageInp
     told: list[tuple[int, int]] = []
     summary = examine.run(inputs, out, lambda done, total: told.append((done, total)))
     report = json.loads((out / "report.json").read_text())
-    assert told[-1] == (6, 6)
     assert {who: score["of"] for who, score in report["recall"].items()} == dict.fromkeys(examine.WHO, 1)
+    assert told == [(done, 8) for done in range(1, 9)]
     (item,) = report["items"]
     assert item["question"] == "What is the year of the Hollin Museum?"
     assert item["expected"] == "1962"
@@ -152,9 +152,8 @@ def test_the_report_compares_base_retrieval_teacher_and_adapter(inputs: StageInp
     assert item["retrieval"]["answer"] == item["teacher"]["answer"], "one passage: both read the same"
     assert [step for step, _, _ in report["loss"]] == [1, 2, 3, 4, 5, 6]
     assert report["versions"].keys() == {"ingrain", "torch", "transformers", "peft"}
-    assert report["drift"] > 0
-    assert 0 < report["general"]["same_first_choice"] <= 1
     assert summary["recall"] == report["recall"]
+    assert summary["retention"].items() <= report["retention"].items()
 
 
 def _die_before_the_last_step(inputs: StageInputs) -> None:

@@ -1,0 +1,56 @@
+"""The floors of an adapter: what it must still know, and what it must have learnt, to be put behind its alias.
+
+An adapter that is below one of them is kept and can be asked by its id, but is marked degraded. A floor that cannot be
+measured (no held-out questions, a base model that answers no general question right) does not fail.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from app.jobs.settings import ResolvedSettings
+
+
+class FailedFloor(BaseModel):
+    """A floor that an adapter is below."""
+
+    floor: Literal["min_retention", "min_recall"] = Field(description="The setting that asks for it.")
+    wanted: float = Field(description="The least share, from 0 to 1.", examples=[0.9])
+    found: float = Field(description="The share that examine found.", examples=[0.84])
+
+
+_FOUND = {
+    "min_retention": "It answers {found:.1%} as many general questions right as the base model does",
+    "min_recall": "It answers {found:.1%} of the held-out questions right",
+}
+
+
+def failed_floors(report: Mapping[str, Any], settings: ResolvedSettings) -> list[FailedFloor]:
+    """The floors of `settings` that the adapter of the report is below.
+
+    - `min_retention`: the adapter's right answers to the general questions, as a share of the base model's.
+    - `min_recall`: the adapter's right answers to the held-out questions, closed-book, as a share of all of them.
+    """
+    retention = report.get("retention") or {}
+    recall = (report.get("recall") or {}).get("adapter") or {}
+    found = {
+        "min_retention": _share(retention.get("adapter_right"), retention.get("base_right")),
+        "min_recall": _share(recall.get("right"), recall.get("of")),
+    }
+    wanted = {"min_retention": settings.min_retention, "min_recall": settings.min_recall}
+    return [
+        FailedFloor.model_validate({"floor": floor, "wanted": wanted[floor], "found": round(share, 4)})
+        for floor, share in found.items()
+        if share is not None and share < wanted[floor]
+    ]
+
+
+def sentence_of(failed: Mapping[str, Any]) -> str:
+    """A failed floor in words. `failed`: as the API gives it."""
+    found = _FOUND[failed["floor"]].format(found=failed["found"])
+    return f"{found}; at least {failed['wanted']:.1%} were asked for ({failed['floor']})."
+
+
+def _share(right: int | None, of: int | None) -> float | None:
+    return right / of if right is not None and of else None

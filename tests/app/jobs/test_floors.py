@@ -1,0 +1,60 @@
+"""Which floors an adapter is below, from its report and its job's settings."""
+
+from typing import Any
+
+import pytest
+
+from app.jobs.floors import FailedFloor, failed_floors, sentence_of
+from app.jobs.service import resolve_settings
+from app.jobs.settings import JobSettings, ResolvedSettings
+from app.settings import Settings
+
+
+def report(base: int = 100, adapter: int = 84, right: int = 3, of: int = 4) -> dict[str, Any]:
+    return {
+        "recall": {"base": {"right": 0, "of": of}, "adapter": {"right": right, "of": of}},
+        "retention": {"prompts": 200, "base_right": base, "adapter_right": adapter},
+    }
+
+
+def settings(**chosen: float) -> ResolvedSettings:
+    return resolve_settings(JobSettings.model_validate(chosen), Settings())
+
+
+def test_an_adapter_below_a_floor_is_told_with_both_figures() -> None:
+    assert failed_floors(report(), settings(min_retention=0.9, min_recall=0.8)) == [
+        FailedFloor(floor="min_retention", wanted=0.9, found=0.84),
+        FailedFloor(floor="min_recall", wanted=0.8, found=0.75),
+    ]
+
+
+def test_retention_is_a_share_of_what_the_base_model_has_right() -> None:
+    assert failed_floors(report(base=60, adapter=45), settings(min_retention=0.75)) == []
+    (failed,) = failed_floors(report(base=60, adapter=44), settings(min_retention=0.75))
+    assert failed.found == 0.7333
+
+
+def test_a_floor_is_reached_where_the_figure_is_equal_or_better() -> None:
+    assert failed_floors(report(adapter=90), settings(min_retention=0.9, min_recall=0.75)) == []
+    assert failed_floors(report(adapter=130), settings(min_retention=1, min_recall=0)) == []
+
+
+@pytest.mark.parametrize("unmeasured", [report(base=0, adapter=0, right=0, of=0), {}, {"recall": {}, "retention": {}}])
+def test_what_cannot_be_measured_does_not_fail(unmeasured: dict[str, Any]) -> None:
+    assert failed_floors(unmeasured, settings(min_retention=1, min_recall=1)) == []
+
+
+def test_floors_that_are_not_chosen_are_the_installations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGRAIN_MIN_RETENTION", "0.5")
+    monkeypatch.setenv("INGRAIN_MIN_RECALL", "0.25")
+    assert (settings().min_retention, settings().min_recall) == (0.5, 0.25)
+    assert (settings(min_retention=0).min_retention, settings(min_recall=1).min_recall) == (0, 1)
+
+
+def test_a_failed_floor_is_told_in_words() -> None:
+    failed = [each.model_dump() for each in failed_floors(report(), settings(min_retention=0.9, min_recall=0.8))]
+    assert [sentence_of(each) for each in failed] == [
+        "It answers 84.0% as many general questions right as the base model does; at least 90.0% were asked for "
+        "(min_retention).",
+        "It answers 75.0% of the held-out questions right; at least 80.0% were asked for (min_recall).",
+    ]

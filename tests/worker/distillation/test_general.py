@@ -1,0 +1,74 @@
+"""The general questions: many, different from each other, right as they stand, and unknown to training."""
+
+from itertools import combinations
+
+import pytest
+
+from app.demo.questions import read_exam
+from app.grading import is_right, normalise
+from worker.distillation import general, retention
+from worker.distillation.student import Student
+
+ALIKE = 0.6  # share of two questions' telling words that they have in common, from which they ask the same
+LITTLE_WORDS = frozenset(
+    (
+        *("a", "an", "and", "are", "at", "by", "called", "can", "did", "do", "does", "for", "from", "has", "have"),
+        *("how", "i", "in", "is", "it", "many", "most", "much", "name", "of", "on", "or", "the", "there", "they"),
+        *("this", "to", "use", "used", "was", "we", "were", "what", "when", "where", "which", "who", "with", "you"),
+        *("your",),
+    )
+)
+
+
+def telling_words(question: str) -> frozenset[str]:
+    return frozenset(normalise(question).split()) - LITTLE_WORDS
+
+
+def alike(one: str, other: str) -> float:
+    first, second = telling_words(one), telling_words(other)
+    return len(first & second) / max(1, len(first | second))
+
+
+def test_there_are_200_and_no_two_ask_the_same() -> None:
+    asked = [each.question for each in general.questions()]
+    assert len(asked) == 200
+    assert [pair for pair in combinations(asked, 2) if alike(*pair) >= ALIKE] == []
+
+
+@pytest.mark.parametrize("purpose", ["train", "drift"])
+def test_none_is_a_retention_prompt_or_near_to_one(purpose: str) -> None:
+    kept = retention.prompts(purpose)
+    asked = [each.question for each in general.questions()]
+    assert [(one, other) for one in asked for other in kept if alike(one, other) >= ALIKE] == []
+
+
+def test_another_wording_of_a_training_prompt_would_be_found() -> None:
+    assert alike("Which city is the capital of Japan?", "What is the capital of Japan?") >= ALIKE
+    assert alike("What is the capital of Kenya?", "What is the capital of Japan?") < ALIKE
+
+
+def test_none_is_in_the_demo() -> None:
+    exam = read_exam(None, None)
+    in_demo = {each.question for each in (*exam.questions, *exam.general)}
+    assert not in_demo & {each.question for each in general.questions()}
+
+
+def test_each_accepted_answer_is_right_and_an_echo_of_the_question_is_not() -> None:
+    for each in general.questions():
+        assert each.question.endswith("?"), each
+        assert each.accepted, each
+        assert all(is_right(f"The answer is {keyword}.", [keyword]) for keyword in each.accepted), each
+        assert not is_right(each.question, each.accepted), each
+
+
+def test_answers_come_in_the_questions_order_and_change_with_the_adapter(student: Student) -> None:
+    asked = general.questions()[:70]  # more than are decoded side by side
+    together = general.answers(student, asked)
+    assert together[0] == general.answers(student, asked[:1])[0]
+    assert together[69] == general.answers(student, asked[69:])[0]
+    for name, weight in student.trained_parameters().items():
+        if "lora_B" in name:
+            weight.data.fill_(0.5)
+    assert general.answers(student, asked) != together
+    with student.as_base():
+        assert general.answers(student, asked) == together

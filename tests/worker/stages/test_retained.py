@@ -1,0 +1,124 @@
+"""What of the general questions is still right, on a tiny base model whose answers make no sense but repeat."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from app.grading import normalise
+from tests.tiny import make_base
+from tests.worker.stages.made_inputs import stage_inputs
+from worker.distillation import general
+from worker.distillation.general import Question
+from worker.distillation.student import Student, new_student
+from worker.stages import StageInputs, retained
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    return make_base(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture
+def inputs(base: Path, tmp_path: Path) -> StageInputs:
+    return stage_inputs(base, "http://127.0.0.1:1", tmp_path)
+
+
+@pytest.fixture
+def student(base: Path) -> Student:
+    """A student whose adapter changes what it says."""
+    made = fresh(base)
+    for name, weight in made.trained_parameters().items():
+        if "lora_B" in name:
+            weight.data.fill_(0.5)
+    return made
+
+
+def fresh(base: Path) -> Student:
+    return new_student(base, rank=4, seed=0, device=torch.device("cpu"), dtype=torch.float32)
+
+
+@pytest.fixture
+def ask_for(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Puts questions in the place of those that ship, the accepted answer of each taken from what was said."""
+
+    def ask(said: list[str]) -> None:
+        shipped = general.questions()
+        made = tuple(Question(each.question, (normalise(text),)) for each, text in zip(shipped, said, strict=False))
+        monkeypatch.setattr(general, "questions", lambda: made)
+
+    return ask
+
+
+def said_by(student: Student, many: int, as_base: bool) -> list[str]:
+    asked = general.questions()[:many]
+    if not as_base:
+        return general.answers(student, asked)
+    with student.as_base():
+        return general.answers(student, asked)
+
+
+def test_an_adapter_that_changes_nothing_has_lost_nothing(base: Path, inputs: StageInputs) -> None:
+    student, told = fresh(base), list[int]()
+    found = retained.measure(student, inputs, told.append)
+    assert told == [1, 2, 3]
+    assert found["prompts"] == 200
+    assert (found["base_right"], found["base_accuracy"]) == (found["adapter_right"], found["adapter_accuracy"])
+    assert (found["lost_points"], found["lost"]) == (0, [])
+    assert found["drift"]["nats"] == pytest.approx(0, abs=1e-5)
+    assert found["drift"]["same_first_choice"] == 1
+
+
+def test_what_the_base_model_has_right_and_the_adapter_wrong_is_lost(
+    inputs: StageInputs, student: Student, ask_for: Callable[..., None]
+) -> None:
+    base, adapter = said_by(student, 8, as_base=True), said_by(student, 8, as_base=False)
+    ask_for([*base[:6], *adapter[6:]])
+    found = retained.measure(student, inputs, lambda _: None)
+    assert (found["prompts"], found["base_right"], found["adapter_right"]) == (8, 6, 2)
+    assert (found["base_accuracy"], found["adapter_accuracy"], found["lost_points"]) == (0.75, 0.25, 50)
+    asked = [each.question for each in general.questions()]
+    assert found["lost"] == [
+        {"question": asked[index], "base": base[index], "adapter": adapter[index]} for index in range(6)
+    ]
+    assert found["drift"]["nats"] > 0
+    assert found["drift"]["tokens"] >= found["drift"]["prompts"] > 20
+
+
+def test_the_base_models_answers_are_computed_once(
+    inputs: StageInputs, student: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = retained.measure(student, inputs, lambda _: None)
+    (file,) = (inputs.cache / "general_answers").iterdir()
+    asked_as_base = count_answers_as_base(student, monkeypatch)
+    assert retained.measure(student, inputs, lambda _: None) == first
+    assert asked_as_base == []
+    assert len(json.loads(file.read_text())) == 200
+
+
+def test_another_revision_of_the_base_model_answers_for_itself(
+    inputs: StageInputs, student: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retained.measure(student, inputs, lambda _: None)
+    asked_as_base = count_answers_as_base(student, monkeypatch)
+    retained.measure(student, replace(inputs, base_revision="b" * 40), lambda _: None)
+    assert asked_as_base == [200]
+    assert len(list((inputs.cache / "general_answers").iterdir())) == 2
+
+
+def count_answers_as_base(student: Student, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many questions are asked of the base model from now on, call by call."""
+    counted: list[int] = []
+    plain = general.answers
+
+    def answers(asked_of: Student, asked: tuple[Question, ...]) -> list[str]:
+        if asked_of.model.get_model_status().enabled is False:
+            counted.append(len(asked))
+        return plain(asked_of, asked)
+
+    monkeypatch.setattr(general, "answers", answers)
+    return counted
