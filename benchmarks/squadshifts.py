@@ -12,14 +12,15 @@ paragraphs are laid out so. One adapter is trained for all passages, as in "Know
 term, and differ in the loss; sft learns the teacher's greedy answers, pd its distributions.
 
 Accuracy is the share of answers that hold a right one, after SQuAD's normalisation; a judge adds its own. Intervals are
-95 % bootstrap intervals over passages. Run the same command again and it goes on where it was stopped.
+95 % bootstrap intervals over passages. What training took away is told by 200 general questions. Run the same command
+again and it goes on where it was stopped.
 """
 
 import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -51,15 +52,26 @@ COMPARISONS: Final[tuple[tuple[str, tuple[str, ...], Figure], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A method's figures over all seeds; `judged` is None where no judge was asked, seconds are a seed's on average."""
+    """A method's figures over all seeds.
+
+    Attributes:
+        judged: share that a judge finds right; None where none was asked.
+        lost_points: of 200 general questions, how many points worse than the base model; None without an adapter.
+        seconds: of one seed, on average.
+    """
 
     method: str
     accuracy: Estimate
     f1: float
     exact: float
     judged: float | None
+    lost_points: float | None
     seconds: float
 
+
+_CAPTION: Final = (
+    "general: points gained or lost on 200 general questions; seconds: of pairs, training and answering, for one seed"
+)
 
 Scores = list[list[float]]
 """For each passage, its questions' scores, each the mean over the seeds."""
@@ -156,8 +168,14 @@ def _row(items: Sequence[Item], name: str, scores: Scores, made: Sequence[Made],
         f1=estimate([scores_of(items, answers, lambda grade: grade.f1)]).value,
         exact=estimate([scores_of(items, answers, lambda grade: grade.exact)]).value,
         judged=judged,
-        seconds=round(sum(each.seconds[name] for each in made) / len(made), 1),
+        lost_points=_mean(each.retention[name]["lost_points"] for each in made) if name in made[0].retention else None,
+        seconds=round(_mean(each.seconds[name] for each in made), 1),
     )
+
+
+def _mean(figures: Iterable[float]) -> float:
+    found = list(figures)
+    return sum(found) / len(found)
 
 
 def _flat(row: Row) -> dict[str, Any]:
@@ -169,7 +187,7 @@ def _flat(row: Row) -> dict[str, Any]:
         "f1": row.f1,
         "exact": row.exact,
         "seconds": row.seconds,
-        **({"judged": row.judged} if row.judged is not None else {}),
+        **{name: value for name in ("judged", "lost_points") if (value := getattr(row, name)) is not None},
     }
 
 
@@ -180,8 +198,8 @@ def _title(options: argparse.Namespace, plan: Plan) -> str:
 def _print(
     console: Console, options: argparse.Namespace, plan: Plan, rows: Sequence[Row], compared: dict[str, Estimate]
 ) -> None:
-    table = Table(title=_title(options, plan), caption="seconds: of pairs, training and answering, for one seed")
-    for heading in ("method", "accuracy", "95 % interval", "F1", "exact", "judge", "seconds"):
+    table = Table(title=_title(options, plan), caption=_CAPTION)
+    for heading in ("method", "accuracy", "95 % interval", "F1", "exact", "judge", "general", "seconds"):
         table.add_column(heading, justify="left" if heading == "method" else "right")
     for row in rows:
         table.add_row(
@@ -191,6 +209,7 @@ def _print(
             f"{100 * row.f1:.1f}",
             f"{100 * row.exact:.1f}",
             "" if row.judged is None else f"{100 * row.judged:.1f}",
+            "" if row.lost_points is None else f"{-row.lost_points:+.1f}",
             f"{row.seconds:.0f}",
         )
     console.print(table)

@@ -5,8 +5,8 @@
 
 The data, the questions and the other options are those of `squadshifts.py`. A variant is a list of settings of a job by
 name, and `objective`: kl (the method's own), reverse, jsd, half (half kl, half reverse), top20 or top64; the empty one
-changes nothing. Prints accuracy closed-book, how far it is from the first variant, the drift on unrelated prompts, and
-the seconds that the training took.
+changes nothing. Prints accuracy closed-book, how far it is from the first variant, what became of 200 general questions
+in points, the drift on unrelated prompts, and the seconds that the training took.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from benchmarks.injection.intervals import difference, estimate
 from benchmarks.injection.methods import WAYS, Way
 from benchmarks.injection.objectives import half_reversed, jensen_shannon, reverse_kl, top_k
 from benchmarks.injection.options import add_options, make_plan
-from benchmarks.injection.run import Plan, drift_of, run
+from benchmarks.injection.run import Plan, run
 from benchmarks.injection.steps import be_quiet
 from benchmarks.squadshifts import Scores, scores_of
 from worker.distillation.loss import forward_kl
@@ -61,7 +61,14 @@ def main() -> None:
         console.print(f"[bold red]Error:[/] {error.detail}", highlight=False)
         sys.exit(1)
     table = Table(title=f"{options.data.stem}, {len(plan.items)} passages, {Path(options.model).name}")
-    for heading in ("variant", "accuracy, %", "against the first, points", "drift, nats", "training, s"):
+    for heading in (
+        "variant",
+        "accuracy, %",
+        "against the first, points",
+        "general, points",
+        "drift, nats",
+        "training, s",
+    ):
         table.add_column(heading, justify="left" if heading == "variant" else "right")
     for row in rows:
         accuracy = estimate([row["scores"]])
@@ -71,6 +78,7 @@ def main() -> None:
             row["variant"] or "as it is",
             f"{100 * accuracy.value:.1f} ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})",
             f"{100 * against.value:+.1f} ({100 * against.low:+.1f} to {100 * against.high:+.1f})",
+            f"{-row['lost_points']:+.1f}",
             f"{row['drift']:.3f}",
             f"{row['seconds']:.0f}",
         )
@@ -105,13 +113,14 @@ def vary(plan: Plan, variant: str) -> Plan:
 
 
 def measure(plan: Plan, seeds: int) -> dict[str, Any]:
-    """A variant's scores, its drift on unrelated prompts and the seconds of its training, on average over the seeds."""
+    """A variant's scores, its retention and the seconds of its training, on average over the seeds."""
     made = [run(plan, seed) for seed in range(seeds)]
     scores: Scores = scores_of(plan.items, [each.answers["pd"] for each in made], lambda grade: grade.holds)
-    drifts = [drift_of(plan, seed, plan.ways["pd"]) for seed in range(seeds)]
+    kept = [each.retention["pd"] for each in made]
     return {
         "scores": scores,
-        "drift": sum(drifts) / seeds,
+        "drift": sum(each["drift"]["nats"] for each in kept) / seeds,
+        "lost_points": sum(each["lost_points"] for each in kept) / seeds,
         "seconds": sum(each.training["pd"] for each in made) / seeds,
     }
 

@@ -1,5 +1,6 @@
 """A run: pairs, adapters and answers, each made once and kept in the run's folder."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -15,8 +16,6 @@ from benchmarks.injection.data import Item
 from benchmarks.injection.methods import FINE_TUNING, Way
 from benchmarks.injection.pairs import read_pairs, summaries, thinned, with_greedy_answers, write_pairs
 from benchmarks.injection.steps import Tell, once, say, teller
-from worker.distillation.drift import measure
-from worker.distillation.retention import keep, prompts
 from worker.distillation.student import (
     Student,
     choose_device,
@@ -28,7 +27,7 @@ from worker.distillation.student import (
 from worker.pairs.model_size import parameters_of
 from worker.pairs.records import passages_from
 from worker.pairs.writing import STRONG_MODEL
-from worker.stages import DocumentText, EngineAddress, StageInputs, answer, ask, distil, read
+from worker.stages import DocumentText, EngineAddress, StageInputs, answer, ask, distil, read, retained
 from worker.stages.distil import Method
 
 PAIRS: Final = "pairs"
@@ -77,12 +76,14 @@ class Made:
         answers: of each way, by question.
         seconds: of each way: of making pairs, training and answering, as far as it needs them.
         training: the seconds of training alone, of the ways that train.
+        retention: of the ways that train: what their adapters still know of other things, as a report has it.
         pairs: what is told of the pairs.
     """
 
     answers: dict[str, dict[str, str]]
     seconds: dict[str, float]
     training: dict[str, float]
+    retention: dict[str, dict[str, Any]]
     pairs: dict[str, Any]
 
 
@@ -109,6 +110,7 @@ def run(plan: Plan, seed: int) -> Made:
     return Made(
         answers={name: said.answers for name, said in answers.items()},
         seconds=seconds,
+        retention={name: _retention(plan, inputs, way.adapter) for name, way in plan.ways.items() if way.adapter},
         training={name: spent[way.adapter.name] for name, way in plan.ways.items() if way.adapter},
         pairs=_told(plan, folder / PAIRS) if trained else {},
     )
@@ -130,6 +132,7 @@ def _inputs(plan: Plan, folder: Path, seed: int) -> StageInputs:
         engine=EngineAddress(()),
         artefacts=folder,
         scratch=folder / "scratch",
+        cache=plan.folder,
         max_lora_rank=plan.settings.rank,
     )
 
@@ -204,13 +207,25 @@ def _answers(plan: Plan, folder: Path, name: str, way: Way, seed: int) -> Answer
 
 
 def _load(plan: Plan, folder: Path, way: Way) -> Student:
+    if way.adapter:
+        return _load_adapter(plan, _adapter(plan, folder, way.adapter))
     device = choose_device()
-    if way.adapter is None:
-        return new_student(plan.model, 1, 0, device, choose_dtype(device))
-    return load_student(plan.model, _adapter(plan, folder, way.adapter) / "adapter", device, choose_dtype(device))
+    return new_student(plan.model, 1, 0, device, choose_dtype(device))
 
 
-def drift_of(plan: Plan, seed: int, way: Way) -> float:
-    """How far a way's adapter is from the base model on unrelated prompts that no training saw, in nats a token."""
-    student = _load(plan, plan.folder / f"seed-{seed}", way)
-    return measure(student, keep(student, list(prompts("drift")))).nats
+def _load_adapter(plan: Plan, folder: Path) -> Student:
+    device = choose_device()
+    return load_student(plan.model, folder / "adapter", device, choose_dtype(device))
+
+
+def _retention(plan: Plan, inputs: StageInputs, method: Method) -> dict[str, Any]:
+    """What an adapter still knows of other things, measured once."""
+    folder = _adapter(plan, inputs.artefacts, method)
+
+    def measure(out: Path, _: Tell) -> None:
+        student = _load_adapter(plan, folder)
+        (out / "retention.json").write_text(json.dumps(retained.measure(student, inputs, lambda _: None)))
+
+    once(folder.with_name(f"{folder.name}-retention"), f"{folder.name}: retention", measure)
+    found: dict[str, Any] = json.loads((folder.with_name(f"{folder.name}-retention") / "retention.json").read_text())
+    return found

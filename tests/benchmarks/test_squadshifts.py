@@ -58,7 +58,8 @@ def test_six_methods_are_compared_and_a_second_run_makes_nothing_anew(data: Path
     assert set(told["comparisons"]) == {"pd - sft", "pd - rag", "pd+rag - rag", "(pd - base) / (oracle - base)"}
     assert "<svg" in (tmp_path / "out.svg").read_text()
     second = run(*command)
-    assert second.stdout.count("there already") == 3
+    assert second.stdout.count("there already") == 6
+    assert all(("lost_points" in row) == (row["method"] in {"sft", "pd", "pd+rag"}) for row in told["results"])
     assert json.loads((tmp_path / "out.json").read_text()) == told
     other = run(*command, "--passages-read", "1")
     assert other.returncode == 1
