@@ -54,8 +54,8 @@ def make_tokenizer() -> Any:
     )
 
 
-def make_base(folder: Path, *, hidden: int = 64, seed: int = 0) -> Path:
-    """A Llama of two layers."""
+def make_base(folder: Path, *, hidden: int = 64, seed: int = 0, context: int = 512) -> Path:
+    """A Llama of two layers that reads up to `context` tokens."""
     tokenizer = make_tokenizer()
     tokenizer.save_pretrained(folder)
     torch.manual_seed(seed)
@@ -67,7 +67,7 @@ def make_base(folder: Path, *, hidden: int = 64, seed: int = 0) -> Path:
         num_attention_heads=hidden // 32,
         num_key_value_heads=1,
         head_dim=32,
-        max_position_embeddings=512,
+        max_position_embeddings=context,
         initializer_range=0.2,
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,

@@ -65,9 +65,10 @@ def read_items(file: Path, many: int | None) -> list[Item]:
 def _record(file: Path, number: int, line: str) -> dict[str, Any]:
     try:
         record: dict[str, Any] = json.loads(line)
-        whole = isinstance(record["title"], str) and isinstance(record["passage"], str) and record["passage"].strip()
+        whole = isinstance(record["title"], str) and isinstance(record["passage"], str)
+        whole = whole and bool(record["passage"].strip())
         for asked in record["questions"]:
-            whole = whole and isinstance(asked["question"], str) and asked["id"] and asked["answers"]
+            whole = whole and isinstance(asked["question"], str) and bool(asked["id"] and asked["answers"])
             whole = whole and all(isinstance(answer, str) for answer in asked["answers"])
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(f"{file}, line {number}: {type(error).__name__}: {error}. {_SHAPE}") from error
