@@ -33,8 +33,8 @@ REPEATED = "answer repeated"
 UNSURE = "teacher unsure"
 LEAST_SURE, LEAST_SURE_SAMPLED = -0.6, -1.2
 """Mean log-probability of a greedy and of a sampled answer, in nats a token, below which the teacher guesses although
-it has read the passage. Of 54 greedy answers of a model of 135M about one document, the other checks pass three below
-it, all wrong ("The island of Brindle is called Thursday."), and no right one is under -0.51."""
+it has read the passage. Of fifty greedy answers of a model of 135M about one document, the other checks pass three
+below it, all wrong ("The island of Brindle is called Thursday."), and no right one is under -0.51."""
 
 
 @dataclass(frozen=True, slots=True)
