@@ -13,7 +13,7 @@ from worker.pairs.together import together
 from worker.pairs.writer import Sampling, Writer
 from worker.pairs.writing import BY_RULE, Question
 
-CLOSED = Sampling(max_tokens=32)
+CLOSED = Sampling(max_tokens=24)
 """Greedy, and no longer than an answer takes that names its fact."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from worker.pairs import filters
 from worker.pairs.again import kinds_again, lead_again, rule_again
 from worker.pairs.answering import Answered
 from worker.pairs.asking import Asking
@@ -58,9 +59,19 @@ async def cover(
         else:
             written = await lead_again(writer, covered.gaps, passages, outlines, asking, round_)
         answered.dropped += written.dropped
-        asked = {pair.question.text for pair in answered.pairs}
-        fresh = {question.text: question for question in written.questions if question.text not in asked}
-        more = await answer(list(fresh.values()))
+        more = await answer(_fresh(written.questions, answered))
         answered.pairs += more.pairs
         answered.dropped += more.dropped
     return goal.rounds
+
+
+def _fresh(questions: Sequence[Question], answered: Answered) -> list[Question]:
+    """Those that are not asked yet, each once; what was written about two passages is dropped, as in asking."""
+    asked = {pair.question.text for pair in answered.pairs}
+    fresh: dict[str, Question] = {}
+    for question in questions:
+        if question.text not in asked:
+            fresh.setdefault(question.text, question)
+    twice = {q.text for q in questions if q.text in fresh and q.passage_id != fresh[q.text].passage_id}
+    answered.dropped[filters.TWICE] += len(twice)
+    return [question for text, question in fresh.items() if text not in twice]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.worker.pairs.scripted import ScriptedWriter
+from worker.pairs import filters
 from worker.pairs.answering import Answered, Answering, answer
 from worker.pairs.asking import Asking
 from worker.pairs.coverage import measure
@@ -18,7 +19,7 @@ OUTLINES = {"doc_1": outline_of([*PASSAGES.values()])}
 SUBJECTS = {"doc_1": OUTLINES["doc_1"].subject}
 
 
-def run(writer: ScriptedWriter, goal: Goal) -> tuple[Answered, int]:
+def run(writer: ScriptedWriter, goal: Goal, *, strong: bool = False) -> tuple[Answered, int]:
     async def pairs_for(questions: Sequence[Question]) -> Answered:
         how = Answering(samples=0, temperature=1.0, longest=64)
         said = [{"role": "user", "content": ""}]
@@ -28,7 +29,7 @@ def run(writer: ScriptedWriter, goal: Goal) -> tuple[Answered, int]:
 
     async def whole() -> tuple[Answered, int]:
         answered = Answered()
-        asking = Asking(per_fact=4, temperature=0.8, strong=False)
+        asking = Asking(per_fact=4, temperature=0.8, strong=strong)
         return answered, await cover(writer, answered, pairs_for, PASSAGES, OUTLINES, asking, goal)
 
     return asyncio.run(whole())
@@ -53,3 +54,25 @@ def test_no_round_more_than_the_goal_needs() -> None:
     assert taken == 1
     assert not any(pair.quoted for pair in answered.pairs)
     assert run(writer, Goal(0.0, 3)) == (Answered(), 0)
+
+
+def test_a_strong_model_is_asked_for_other_kinds_first() -> None:
+    listed = {True: '["When did the Hollin Museum begin?", "How?"]', False: '["What is the stones\' noise?", "Why?"]'}
+
+    def reply(asked: str) -> str:
+        about_opening = "The Hollin Museum opened in 1962." in asked
+        return listed[about_opening] if "JSON list" in asked else "The Hollin Museum opened in 1962."
+
+    writer = ScriptedWriter(answering=reply)
+    answered, taken = run(writer, Goal(0.5, 2), strong=True)
+    assert ([pair.question.text for pair in answered.pairs], taken) == (["When did the Hollin Museum begin?"], 1)
+    assert "Ask only about this part of it: The Hollin Museum opened in 1962." in writer.asked[0]
+
+
+def test_a_question_that_was_written_for_two_passages_is_dropped() -> None:
+    writer = ScriptedWriter(
+        answering=lambda asked: '["When did the Hollin Museum begin?"]' if "JSON" in asked else "In 1962."
+    )
+    answered, _ = run(writer, Goal(1.0, 2), strong=True)
+    assert answered.dropped[filters.TWICE] == 1
+    assert "When did the Hollin Museum begin?" not in [pair.question.text for pair in answered.pairs]
