@@ -13,7 +13,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY worker worker
 COPY migrations migrations
-RUN --mount=type=cache,target=/root/.cache/pip pip install --constraint constraints.txt ".[postgres,s3]"
+RUN --mount=type=cache,target=/root/.cache/pip pip install --constraint constraints.txt ".[postgres,s3,embeddings]"
 
 FROM build AS build-worker
 # The heavy layer first: it changes only with the constraints.
@@ -22,7 +22,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY worker worker
 COPY migrations migrations
-RUN --mount=type=cache,target=/root/.cache/pip pip install --constraint constraints.txt ".[postgres,s3,embedded,worker]"
+RUN --mount=type=cache,target=/root/.cache/pip pip install --constraint constraints.txt ".[postgres,s3,embedded,embeddings,worker]"
 
 FROM python:3.11-slim AS runtime
 RUN useradd --uid 10001 --create-home ingrain && install -d -o ingrain -g ingrain /data /models

@@ -16,7 +16,7 @@ from app.retrieval.indexes import Found
 Messages = list[dict[str, Any]]
 
 _ANSWER_TOKENS: Final = 256
-"""Room for an answer of no given length."""
+"""Room for an answer of no given length, if that is no more than a quarter of the context."""
 
 
 async def with_passages(
@@ -31,7 +31,6 @@ async def with_passages(
     """
     turn = _last_question(messages)
     found = await run_in_threadpool(_find, services, chat, target, messages[turn]["content"])
-    limit = chat.answer_limit or _ANSWER_TOKENS
 
     def filled(count: int) -> Messages:
         asked = {**messages[turn], "content": _beside(found[:count], messages[turn]["content"])}
@@ -43,7 +42,8 @@ async def with_passages(
             told = await services.engines.tokenize(payload)
         except BadEngineRequest:  # too long even to be counted; what else is wrong, the chat itself will hear
             return False
-        return int(told["count"]) + limit <= int(told["max_model_len"])
+        length = int(told["max_model_len"])
+        return int(told["count"]) + (chat.answer_limit or min(_ANSWER_TOKENS, length // 4)) <= length
 
     count = await _most_fitting(fits, len(found))
     shown = [_view(one) for one in found[:count]]

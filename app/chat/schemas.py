@@ -165,7 +165,7 @@ class ChatRequest(BaseModel):
     retrieval: StrictBool | Annotated[int, Field(ge=1, le=_MOST_PASSAGES)] | None = Field(
         None,
         description=f"Put the passages that suit the last question best into the prompt: so many, or {PASSAGES} for "
-        "true. Fewer are put in where the context, less the answer's max_tokens (256 without), has no room for more.",
+        "true. Fewer, where the context less max_tokens (without it 256, or a quarter) has no room for more.",
     )
     documents: list[str] | None = Field(
         None,

@@ -108,6 +108,7 @@ def test_the_death_of_a_replica_fails_no_request(pair: list[EngineServer], red: 
             assert all(answer["usage"]["completion_tokens"] == 150 for answer in await asyncio.gather(*under_way))
             pieces = [piece async for piece in engines.stream_chat(CHAT, red)]
             assert b"".join(pieces).endswith(b"data: [DONE]\n\n")
+            assert (await engines.tokenize({"model": "tiny", "prompt": "who?"}))["max_model_len"] == 256
             await engines.health()  # one is enough
             await asyncio.to_thread(pair[home].start)
             await asyncio.sleep(2.1)  # it is left alone for at most two seconds
