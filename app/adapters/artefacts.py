@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from app.adapters.schemas import PairView
@@ -13,26 +13,36 @@ from app.store import Store
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
-def pairs_page(store: Store, job_id: str, limit: int, cursor: str | None) -> tuple[list[PairView], str | None]:
+def pairs_page(
+    store: Store, job_id: str, stale: Collection[str], limit: int, cursor: str | None
+) -> tuple[list[PairView], str | None]:
     """A page of what the adapter learnt from, in the order of its documents, and the next cursor.
+
+    Its own pairs come first, then those of its parent that it rehearsed. `stale` are documents that were replaced.
 
     Raises:
         NotFound: the answer stage has not finished.
     """
     start = number_cursor(cursor)
-    lines = store.read_bytes(f"jobs/{job_id}/answer/pairs.jsonl").splitlines()
+    folder = f"jobs/{job_id}/answer"
+    rehearsed = "rehearsed.jsonl" in store.manifest(folder)["files"]
+    lines = store.read_bytes(f"{folder}/pairs.jsonl").splitlines()
+    lines += store.read_bytes(f"{folder}/rehearsed.jsonl").splitlines() if rehearsed else []
     page, more = cut(lines[start : start + limit + 1], limit, lambda _: str(start + limit))
     passages = {passage["id"]: passage for passage in _read(store, f"jobs/{job_id}/read/passages.jsonl")}
-    return [_view(json.loads(line), passages) for line in page], more
+    if rehearsed:
+        passages |= {passage["id"]: passage for passage in _read(store, f"{folder}/rehearsed_passages.jsonl")}
+    return [_view(json.loads(line), passages, stale) for line in page], more
 
 
 def _read(store: Store, path: str) -> Iterator[dict[str, Any]]:
     return map(json.loads, store.read_bytes(path).splitlines())
 
 
-def _view(pair: dict[str, Any], passages: dict[str, dict[str, Any]]) -> PairView:
+def _view(pair: dict[str, Any], passages: dict[str, dict[str, Any]], stale: Collection[str]) -> PairView:
     passage = passages.get(pair["passage_id"], {})
-    lineage = {"passage": passage.get("text"), "document_id": passage.get("document_id")}
+    document_id = passage.get("document_id")
+    lineage = {"passage": passage.get("text"), "document_id": document_id, "stale": document_id in stale}
     return PairView.model_validate({**pair, **lineage})
 
 

@@ -1,6 +1,5 @@
 """HTTP of adapters and aliases."""
 
-import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -8,19 +7,28 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from app.adapters import artefacts, service
-from app.adapters.schemas import AdapterTaken, AdapterView, AliasTarget, AliasView, NewAdapter, PairView
+from app.adapters.removal import clear
+from app.adapters.schemas import (
+    AdapterTaken,
+    AdapterView,
+    AliasTarget,
+    AliasView,
+    NewAdapter,
+    PairView,
+    stale_documents,
+)
 from app.dependencies import Database, Parts
 from app.errors import (
     AdapterNotReady,
     Conflict,
     IdempotencyConflict,
-    IngrainError,
     InvalidInput,
     InvalidRequest,
     InvalidSettings,
     NotFound,
     RequestTooLarge,
     UnsupportedMediaType,
+    WrongBaseModel,
 )
 from app.idempotency.service import KeyHeader, set_headers
 from app.models import AdapterStatus
@@ -29,7 +37,6 @@ from app.problems import problems
 
 router = APIRouter(prefix="/adapters", tags=["adapters"])
 aliases = APIRouter(prefix="/aliases", tags=["aliases"])
-logger = logging.getLogger(__name__)
 
 
 @router.post(
@@ -39,13 +46,18 @@ logger = logging.getLogger(__name__)
     summary="Make one adapter from several documents",
     response_model=AdapterTaken,
     responses=problems(
-        InvalidRequest, IdempotencyConflict, RequestTooLarge, UnsupportedMediaType, InvalidInput, InvalidSettings
+        InvalidRequest, IdempotencyConflict, AdapterNotReady, WrongBaseModel, RequestTooLarge, UnsupportedMediaType,
+        InvalidInput, InvalidSettings,
     ),
-)
+)  # fmt: skip
 def create_adapter(
     new: NewAdapter, parts: Parts, response: Response, idempotency_key: KeyHeader = None
 ) -> dict[str, Any]:
-    """Queue the job that makes an adapter from documents that were posted before. `Location` is the job."""
+    """Queue the job that makes an adapter from documents that were posted before. `Location` is the job.
+
+    With `parent` it goes on from that adapter: it learns the documents that are new, rehearses the others, and knows
+    both. What the parent learnt from documents that were replaced since is left out.
+    """
     answer = service.create(parts, new, idempotency_key)
     set_headers(response, answer)
     return answer.body
@@ -92,8 +104,8 @@ def list_adapter_pairs(adapter_id: str, parts: Parts, limit: Limit = 20, cursor:
         adapter = service.get(session, adapter_id)
         if "answer" not in adapter.job.finished_stages:
             raise service.not_ready(adapter, adapter_id)
-        job_id = adapter.job.id
-    pairs, following = artefacts.pairs_page(parts.store, job_id, limit, cursor)
+        job_id, stale = adapter.job.id, stale_documents(adapter)
+    pairs, following = artefacts.pairs_page(parts.store, job_id, stale, limit, cursor)
     return Page(data=pairs, next_cursor=following)
 
 
@@ -136,12 +148,7 @@ async def delete_adapter(adapter_id: str, parts: Parts) -> None:
             return service.remove(session, adapter_id)
 
     job_id = await run_in_threadpool(forget)
-    # From here on it is gone for every client: what is left behind below costs room, and is no error of the request.
-    try:
-        await parts.engines.unload(adapter_id)
-    except IngrainError as error:
-        logger.warning("The engine did not unload %s: %s", adapter_id, error.detail)
-    await run_in_threadpool(artefacts.delete, parts.store, adapter_id, job_id)
+    await clear(parts, adapter_id, job_id)
 
 
 @aliases.get("", operation_id="listAliases", summary="List aliases", responses=problems(InvalidInput))

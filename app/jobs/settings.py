@@ -31,6 +31,7 @@ class JobSettings(BaseModel):
     batch_size: int | None = Field(None, ge=1, le=512, description="Sequences a step.")
     kl_temperature: float | None = Field(None, ge=0.1, le=10, description="Temperature of the divergence.")
     retention_weight: float | None = Field(None, ge=0, le=100, description="Weight of what must not be forgotten.")
+    rehearsal: float | None = Field(None, ge=0, le=1000, description="A parent's pairs an epoch, for each new pair.")
 
 
 DERIVED: Final[dict[Effort, dict[str, Any]]] = {
@@ -43,6 +44,7 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "batch_size": 8,
         "kl_temperature": 1.0,
         "retention_weight": 1.0,
+        "rehearsal": 1.0,
     },
     Effort.STANDARD: {
         "questions_per_fact": 6,
@@ -53,6 +55,7 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "batch_size": 8,
         "kl_temperature": 1.0,
         "retention_weight": 1.0,
+        "rehearsal": 2.0,
     },
     Effort.THOROUGH: {
         "questions_per_fact": 12,
@@ -63,6 +66,7 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "batch_size": 8,
         "kl_temperature": 1.0,
         "retention_weight": 1.0,
+        "rehearsal": 4.0,
     },
 }
 
@@ -87,6 +91,7 @@ class ResolvedSettings(BaseModel):
     batch_size: int
     kl_temperature: float
     retention_weight: float
+    rehearsal: float
 
 
 def resolve(settings: JobSettings) -> ResolvedSettings:

@@ -1,7 +1,7 @@
 """answer: questions -> pairs, with the teacher's checked answers, some of them held out for examine.
 
 Writes `pairs.jsonl` and `summary.json`: how many pairs, held-out pairs, questions and facts, what was dropped by
-reason, and what was asked of the engine.
+reason, and what was asked of the engine. For a child also what it rehearses: see `worker.stages.rehearsal`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from worker.pairs.answering import (
 )
 from worker.pairs.records import pair_records, passages_from, questions_from, write_lines
 from worker.pairs.writing import Question
-from worker.stages import Progress, StageInputs
+from worker.stages import Progress, StageInputs, rehearsal
 from worker.stages.generation import forget_answers, open_writer
 from worker.stages.teaching import Teaching
 
@@ -43,6 +43,8 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
         "dropped": dict(answered.dropped.most_common()),
         "engine": counts,
     }
+    if inputs.parent:
+        summary["rehearsed"] = rehearsal.record(inputs, out)
     (out / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     if len(pairs) == held_out:
         forget_answers(inputs)

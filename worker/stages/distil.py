@@ -1,6 +1,9 @@
 """The distil stage: pairs and passages in, an adapter out.
 
-The training goes on from its checkpoint, which lies in the job's scratch folder, if it was killed.
+The training goes on from its checkpoint, which lies in the job's scratch folder, if it was killed. A child starts from
+its parent's weights where they fit, and goes over a share of the parent's pairs each epoch. Where one of the parent's
+documents was replaced, or the weights do not fit, it starts from zero and goes over all that it rehearses: weights that
+saw what no longer holds keep traces of it.
 """
 
 import hashlib
@@ -17,6 +20,7 @@ from app.jobs.settings import Effort
 from worker.distillation import retention, teacher, training
 from worker.distillation.generation import greedy
 from worker.distillation.prompts import quoting_messages, student_messages
+from worker.distillation.rehearsal import choose
 from worker.distillation.student import (
     Student,
     UnsuitableModel,
@@ -25,9 +29,10 @@ from worker.distillation.student import (
     new_student,
     use_all_cores,
 )
+from worker.distillation.warm_start import start_from
 from worker.pairs.model_size import parameters_of
-from worker.pairs.records import passages_from, read_lines
-from worker.stages import Progress, StageInputs
+from worker.pairs.records import read_lines
+from worker.stages import Progress, StageInputs, rehearsal
 from worker.stages.teaching import Teaching
 
 PEAK_RATES = {Effort.QUICK: 1e-3, Effort.STANDARD: 1e-3, Effort.THOROUGH: 7e-4}
@@ -69,6 +74,11 @@ def _run(
     inputs: StageInputs, out: Path, progress: Progress, student: Student, pairs: list[dict[str, Any]]
 ) -> dict[str, Any]:
     began, settings = time.monotonic(), inputs.settings
+    parent = inputs.parent
+    warm = parent is not None and not parent.left_out and start_from(student, parent.artefacts / "adapter")
+    ratio = settings.rehearsal if warm else None
+    old, turns = choose(rehearsal.old_pairs(inputs), len(pairs), ratio, settings.epochs, settings.seed)
+    pairs = [*pairs, *old]
     plan = training.Plan(
         learning_rate=_peak_rate(inputs),
         epochs=settings.epochs,
@@ -78,6 +88,7 @@ def _run(
         retention_batch=RETENTION_BATCH,
         seed=settings.seed,
         name=_name(inputs, pairs),
+        rehearsal=turns,
     )
     steps = training.steps_of(plan, len(pairs))
     prepared = max(1, steps // 8)  # answers to keep and targets take about an eighth of the training's time
@@ -85,8 +96,7 @@ def _run(
     many = RETENTION_PROMPTS if settings.retention_weight else 0
     kept = retention.keep(student, retention.chosen(many, settings.seed)) if many else []
     progress(prepared // 2, total)
-    passages = passages_from(inputs.artefacts / "read" / "passages.jsonl")
-    lessons = _lessons(student, pairs, Teaching(passages, inputs.base_model))
+    lessons = _lessons(student, pairs, Teaching(rehearsal.all_passages(inputs), inputs.base_model))
     progress(prepared, total)
     training_began = time.monotonic()
 
@@ -105,7 +115,8 @@ def _run(
     (out / "training.json").write_text(json.dumps(report), encoding="utf-8")
     last = history.losses[-max(1, steps // settings.epochs) :]
     return {
-        "pairs": len(pairs),
+        "pairs": len(pairs) - len(old),
+        **({"rehearsed": len(old), "started_from": parent.adapter_id if warm else None} if parent else {}),
         "retention_prompts": len(kept),
         "learning_rate": float(f"{plan.learning_rate:.3g}"),
         "steps": steps,
@@ -148,5 +159,6 @@ def _canary(student: Student, pairs: list[dict[str, Any]]) -> dict[str, Any]:
 def _name(inputs: StageInputs, pairs: list[dict[str, Any]]) -> str:
     """What a checkpoint belongs to: these pairs, these settings, this revision of this base model."""
     settings = inputs.settings.model_dump(mode="json")
-    content = json.dumps([settings, inputs.base_model_name, inputs.base_revision, pairs], sort_keys=True)
+    parent = inputs.parent.adapter_id if inputs.parent else None
+    content = json.dumps([settings, inputs.base_model_name, inputs.base_revision, parent, pairs], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
