@@ -52,7 +52,10 @@ def _list(screen: Screen, found: list[Json]) -> None:
 def _show(console: Console, adapter: Json) -> None:
     console.print(f"[bold]{adapter['id']}[/]  {coloured(adapter['status'])}  {', '.join(adapter['aliases'])}")
     for document in adapter["documents"]:
-        console.print(f"  {document['id']}  {escape(document['title'])}")
+        stale = "  [yellow]replaced[/]" if document["id"] in adapter["stale_documents"] else ""
+        console.print(f"  {document['id']}  {escape(document['title'])}{stale}")
+    if adapter["parent"]:
+        console.print(f"  goes on from {adapter['parent']}")
     settings = ", ".join(f"{name} {value}" for name, value in adapter["settings"].items() if value is not None)
     console.print(f"  base model {escape(adapter['base_model'])}; {settings}", style="dim")
     if adapter["sha256"]:
@@ -62,15 +65,9 @@ def _show(console: Console, adapter: Json) -> None:
 
 
 def _show_report(console: Console, report: Json, with_items: bool) -> None:
-    table = Table("held-out questions", "right", "of", box=None, pad_edge=False)
-    labels = {
-        "base": "base model, closed-book",
-        "teacher": "teacher, passage in its prompt",
-        "adapter": "adapter, closed-book",
-    }
-    for name, score in report.get("recall", {}).items():
-        table.add_row(labels.get(name, name), str(score["right"]), str(score["of"]))
-    console.print(table)
+    console.print(_recall_table("held-out questions", report.get("recall", {})))
+    if "old" in report:
+        console.print(_recall_table("of what it rehearsed", report["old"]["recall"]))
     if report.get("drift") is not None:
         console.print(f"Drift on unrelated prompts: {report['drift']:.4f} nats a token (0: as the base model)")
     if with_items:
@@ -79,6 +76,19 @@ def _show_report(console: Console, report: Json, with_items: bool) -> None:
             given = [_marked(item[name]) for name in ("base", "teacher", "adapter")]
             answers.add_row(escape(item["question"]), escape(item["expected"]), *given)
         console.print(answers)
+
+
+def _recall_table(questions: str, recall: Json) -> Table:
+    table = Table(questions, "right", "of", box=None, pad_edge=False)
+    labels = {
+        "base": "base model, closed-book",
+        "teacher": "teacher, passage in its prompt",
+        "adapter": "adapter, closed-book",
+        "parent": "parent, as its report tells",
+    }
+    for name, score in recall.items():
+        table.add_row(labels.get(name, name), str(score["right"]), str(score["of"]))
+    return table
 
 
 def _marked(answer: Json) -> str:
