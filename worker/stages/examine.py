@@ -32,7 +32,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     unrelated = retention.keep(student, list(retention.prompts("drift")))
     progress(4, 5)
     moved = drift.measure(student, unrelated)
-    report = {
+    report: dict[str, Any] = {
         "recall": _recall(items),
         "items": items,
         "drift": round(moved.nats, 5),
