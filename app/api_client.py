@@ -81,15 +81,32 @@ class IngrainClient:
         title: str | None = None,
         alias: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        external_id: str | None = None,
+        parent: str | None = None,
+        make_adapter: bool = True,
     ) -> Json:
-        """Post a document; the answer has `document`, `adapter` and `job`."""
+        """Post a document; the answer has `document`, `adapter` and `job`, the last two null without `make_adapter`."""
         form = {"title": title, "alias": alias, "settings": json.dumps(settings) if settings else None}
+        form |= {"external_id": external_id, "parent": parent, "make_adapter": None if make_adapter else "false"}
         return self._call(
             "POST",
             "/v1/documents",
             data={name: value for name, value in form.items() if value is not None},
             files={"file": (file_name, content)},
         )
+
+    def create_adapter(
+        self,
+        document_ids: Sequence[str],
+        *,
+        alias: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        parent: str | None = None,
+    ) -> Json:
+        """Make one adapter from documents that are there; the answer has `adapter` and `job`."""
+        chosen = {"alias": alias, "settings": settings, "parent": parent}
+        body = {"document_ids": list(document_ids), **{name: value for name, value in chosen.items() if value}}
+        return self._call("POST", "/v1/adapters", json=body)
 
     def get(self, path: str, **params: str | int) -> Json:
         """Any resource, for example `/v1/jobs/job_…`."""

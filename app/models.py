@@ -77,6 +77,9 @@ class Document(Base):
     words: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64), index=True)
     user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata")
+    external_id: Mapped[str | None] = mapped_column(String(200), index=True)
+    replaced_by: Mapped[str | None] = mapped_column(String(40))  # no foreign key: true after a deletion, too
+    replaced_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -89,6 +92,7 @@ class Adapter(Base):
     status: Mapped[str] = mapped_column(String(20), default=AdapterStatus.PENDING, index=True)
     base_model: Mapped[str] = mapped_column(String(500))
     base_revision: Mapped[str | None] = mapped_column(String(100))  # a commit, or sha256:…; known once it is ready
+    parent_id: Mapped[str | None] = mapped_column(String(40), index=True)  # no foreign key, as `replaced_by` has none
     settings: Mapped[dict[str, Any]]
     alias: Mapped[str | None] = mapped_column(String(64))
     sha256: Mapped[str | None] = mapped_column(String(64))

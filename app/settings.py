@@ -4,14 +4,17 @@ With nothing set it runs embedded (SQLite, a broker on a Unix socket, a local fo
 the URLs set it runs distributed. Both use the same code.
 """
 
+import re
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_REVISION: Final = re.compile(r"[0-9a-f]{40}|sha256:[0-9a-f]{64}")
 
 
 class Settings(BaseSettings):
@@ -116,6 +119,12 @@ class Settings(BaseSettings):
         """What clients and the engine call the base model: its Hugging Face id, or its folder's name."""
         is_folder = self.base_model.startswith((".", "~", "/")) or Path(self.base_model).is_dir()
         return Path(self.base_model).expanduser().resolve().name if is_folder else self.base_model
+
+    @property
+    def pinned_revision(self) -> str | None:
+        """The base model's revision as adapters name it; None where it is not set, or set to a tag, which may move."""
+        revision = self.base_model_revision
+        return revision if revision and _REVISION.fullmatch(revision) else None
 
     @property
     def engine_urls(self) -> tuple[str, ...]:

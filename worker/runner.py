@@ -156,7 +156,7 @@ class Runner:
         return partial(leases.reclaim, reason=reason, max_attempts=self._settings.max_attempts)
 
     def _run_stages(self, keeper: Keeper, log: JobLog) -> Ending:
-        job, documents = keeper.write(_load)
+        job, sources = keeper.write(_load)
         self._check_base_model(job)
         finished: list[str] = []
         base_revision: str | None = None  # of the base model that the job began with
@@ -165,7 +165,7 @@ class Runner:
             if not whole:
                 if stage in job.finished_stages:
                     job = self._forget(keeper, log, job, stage)
-                inputs = {"documents": documents, "finished": finished, "base_revision": base_revision}
+                inputs = {**sources, "finished": finished, "base_revision": base_revision}
                 self._run_stage(keeper, log, job, stage, inputs)
             result: StageResult = json.loads(get_store().read_bytes(f"jobs/{job.id}/{stage}/{STAGE_FILE}"))
             base_revision = base_revision or result.get("base_revision")
@@ -310,10 +310,14 @@ class Runner:
                 shutil.rmtree(entry, ignore_errors=True)
 
 
-def _load(session: Session, lease: Lease) -> tuple[Job, list[dict[str, str]]]:
+def _load(session: Session, lease: Lease) -> tuple[Job, dict[str, Any]]:
+    """The job, and what it works on: the documents that are new, and the parent where there is one."""
     job = queries.get(session, lease.job_id)
     documents = queries.adapter_documents(session, job.adapter_id)
-    return job, [{"id": document_id, "title": title} for document_id, title in documents]
+    parent = queries.parent_of(session, job.adapter)
+    known = parent["documents"] if parent else ()
+    new = [{"id": document_id, "title": title} for document_id, title in documents if document_id not in known]
+    return job, {"documents": new, "parent": parent}
 
 
 def _prepare(folder: Path) -> None:

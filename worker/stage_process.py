@@ -18,13 +18,13 @@ import time
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from app.errors import ConfigurationError, EngineBusy, EngineUnavailable, IngrainError, StageError
+from app.errors import ConfigurationError, EngineBusy, EngineUnavailable, IngrainError, NotFound, StageError
 from app.jobs.settings import ResolvedSettings
 from app.settings import get_settings
 from app.store import get_store
 from worker.logs import configure_logging
 from worker.processes import ERROR_FILE, FETCHED_FOLDER, OUT_FOLDER, RESULT_FILE, TASK_FILE
-from worker.stages import DocumentText, EngineAddress, Progress, StageInputs
+from worker.stages import DocumentText, EngineAddress, Parent, Progress, StageInputs
 
 _PR_SET_PDEATHSIG: Final = 1
 _LOOK_SECONDS: Final = 0.5
@@ -106,6 +106,7 @@ def _gather(folder: Path, task: dict[str, Any]) -> StageInputs:
         scratch=Path(task["scratch"]),
         cache=settings.model_cache,
         max_lora_rank=settings.max_lora_rank,
+        parent=_gather_parent(folder, task["parent"], base_model.revision) if task["parent"] else None,
     )
 
 
@@ -129,6 +130,35 @@ def _gather_artefacts(folder: Path, job_id: str, finished: list[str]) -> Path:
         local = get_store().local_folder(f"jobs/{job_id}/{stage}", cache=folder.parent / FETCHED_FOLDER)
         (artefacts / stage).symlink_to(local, target_is_directory=True)
     return artefacts
+
+
+def _gather_parent(folder: Path, parent: dict[str, Any], revision: str) -> Parent:
+    """The parent with what its job left.
+
+    Raises:
+        ConfigurationError: it was made on another revision of the base model.
+        StageError: something of it is not in the store.
+    """
+    if parent["base_revision"] and parent["base_revision"] != revision:
+        raise ConfigurationError(
+            f"The parent {parent['adapter_id']} was made on the revision {parent['base_revision']} of the base model, "
+            f"and this worker has the revision {revision}. Put the former one back (INGRAIN_BASE_MODEL_REVISION) and "
+            "retry the job, or post the documents without a parent."
+        )
+    artefacts = folder / "parent"
+    shutil.rmtree(artefacts, ignore_errors=True)
+    artefacts.mkdir()
+    places = {stage: f"jobs/{parent['job_id']}/{stage}" for stage in ("read", "answer", "examine")}
+    for name, path in {**places, "adapter": f"adapters/{parent['adapter_id']}"}.items():
+        try:
+            local = get_store().local_folder(path, cache=folder.parent / FETCHED_FOLDER)
+        except NotFound as error:
+            raise StageError(
+                f"{path} of the parent {parent['adapter_id']} is not in the store, so its pairs cannot be rehearsed. "
+                "Put it back and retry the job, or post all documents again without a parent."
+            ) from error
+        (artefacts / name).symlink_to(local, target_is_directory=True)
+    return Parent(parent["adapter_id"], tuple(parent["documents"]), tuple(parent["left_out"]), artefacts)
 
 
 def _teller(progress_file: int) -> Progress:

@@ -3,8 +3,8 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Collection, Iterator
+from itertools import chain, islice
 from typing import Any, Final
 
 from app.adapters.pair_filters import PairFilter
@@ -16,23 +16,29 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def pairs_page(
-    store: Store, job_id: str, limit: int, cursor: str | None, filters: PairFilter
+    store: Store, job_id: str, stale: Collection[str], limit: int, cursor: str | None, filters: PairFilter
 ) -> tuple[list[PairView], str | None]:
     """A page of what the adapter learnt from, in the order of its documents, and the next cursor.
 
-    A cursor is the line of `pairs.jsonl` that the next page begins at: the file never changes. What stands before it,
-    and what stands behind the page, is not parsed.
+    Its own pairs come first, then those of its parent that it rehearsed. `stale` are documents that were replaced.
+
+    A cursor is the line that the next page begins at, counted over the files of both: they never change. What stands
+    before it, and what stands behind the page, is not parsed.
 
     Raises:
         NotFound: the answer stage has not finished.
     """
-    passages = {passage["id"]: passage for passage in _read(store, f"jobs/{job_id}/read/passages.jsonl")}
-    lines = enumerate(store.read_lines(f"jobs/{job_id}/answer/pairs.jsonl"))
+    files, read = [f"jobs/{job_id}/answer/pairs.jsonl"], [f"jobs/{job_id}/read/passages.jsonl"]
+    if "rehearsed.jsonl" in store.manifest(f"jobs/{job_id}/answer")["files"]:
+        files.append(f"jobs/{job_id}/answer/rehearsed.jsonl")
+        read.append(f"jobs/{job_id}/answer/rehearsed_passages.jsonl")
+    passages = {passage["id"]: passage for file in read for passage in _read(store, file)}
+    lines = enumerate(chain.from_iterable(map(store.read_lines, files)))
     page: list[PairView] = []
     for number, line in islice(lines, number_cursor(cursor), None):
         if len(page) == limit and not filters.is_set:
             return page, str(number)
-        pair = _view(json.loads(line), passages)
+        pair = _view(json.loads(line), passages, stale)
         if filters.takes(pair):
             if len(page) == limit:
                 return page, str(number)
@@ -44,9 +50,10 @@ def _read(store: Store, path: str) -> Iterator[dict[str, Any]]:
     return map(json.loads, store.read_bytes(path).splitlines())
 
 
-def _view(pair: dict[str, Any], passages: dict[str, dict[str, Any]]) -> PairView:
+def _view(pair: dict[str, Any], passages: dict[str, dict[str, Any]], stale: Collection[str]) -> PairView:
     passage = passages.get(pair["passage_id"], {})
-    lineage = {"passage": passage.get("text"), "document_id": passage.get("document_id")}
+    document_id = passage.get("document_id")
+    lineage = {"passage": passage.get("text"), "document_id": document_id, "stale": document_id in stale}
     return PairView.model_validate({**pair, **lineage})
 
 

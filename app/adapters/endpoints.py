@@ -1,6 +1,5 @@
 """HTTP of adapters and aliases."""
 
-import logging
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -9,20 +8,29 @@ from starlette.concurrency import run_in_threadpool
 
 from app.adapters import artefacts, report_page, service
 from app.adapters.pair_filters import PairFilters
+from app.adapters.removal import clear
 from app.adapters.report_schemas import Report
-from app.adapters.schemas import AdapterTaken, AdapterView, AliasTarget, AliasView, NewAdapter, PairView
+from app.adapters.schemas import (
+    AdapterTaken,
+    AdapterView,
+    AliasTarget,
+    AliasView,
+    NewAdapter,
+    PairView,
+    stale_documents,
+)
 from app.dependencies import Database, Parts
 from app.errors import (
     AdapterNotReady,
     Conflict,
     IdempotencyConflict,
-    IngrainError,
     InvalidInput,
     InvalidRequest,
     InvalidSettings,
     NotFound,
     RequestTooLarge,
     UnsupportedMediaType,
+    WrongBaseModel,
 )
 from app.idempotency.service import KeyHeader, set_headers
 from app.models import AdapterStatus
@@ -31,7 +39,6 @@ from app.problems import problems
 
 router = APIRouter(prefix="/adapters", tags=["adapters"])
 aliases = APIRouter(prefix="/aliases", tags=["aliases"])
-logger = logging.getLogger(__name__)
 
 
 @router.post(
@@ -41,13 +48,18 @@ logger = logging.getLogger(__name__)
     summary="Make one adapter from several documents",
     response_model=AdapterTaken,
     responses=problems(
-        InvalidRequest, IdempotencyConflict, RequestTooLarge, UnsupportedMediaType, InvalidInput, InvalidSettings
+        InvalidRequest, IdempotencyConflict, AdapterNotReady, WrongBaseModel, RequestTooLarge, UnsupportedMediaType,
+        InvalidInput, InvalidSettings,
     ),
-)
+)  # fmt: skip
 def create_adapter(
     new: NewAdapter, parts: Parts, response: Response, idempotency_key: KeyHeader = None
 ) -> dict[str, Any]:
-    """Queue the job that makes an adapter from documents that were posted before. `Location` is the job."""
+    """Queue the job that makes an adapter from documents that were posted before. `Location` is the job.
+
+    With `parent` it goes on from that adapter: it learns the documents that are new, rehearses the others, and knows
+    both. What the parent learnt from documents that were replaced since is left out.
+    """
     answer = service.create(parts, new, idempotency_key)
     set_headers(response, answer)
     return answer.body
@@ -122,8 +134,8 @@ def list_adapter_pairs(
         adapter = service.get(session, adapter_id)
         if "answer" not in adapter.job.finished_stages:
             raise service.not_ready(adapter, adapter_id)
-        job_id = adapter.job.id
-    pairs, following = artefacts.pairs_page(parts.store, job_id, limit, cursor, filters)
+        job_id, stale = adapter.job.id, stale_documents(adapter)
+    pairs, following = artefacts.pairs_page(parts.store, job_id, stale, limit, cursor, filters)
     return Page(data=pairs, next_cursor=following)
 
 
@@ -166,12 +178,7 @@ async def delete_adapter(adapter_id: str, parts: Parts) -> None:
             return service.remove(session, adapter_id)
 
     job_id = await run_in_threadpool(forget)
-    # From here on it is gone for every client: what is left behind below costs room, and is no error of the request.
-    try:
-        await parts.engines.unload(adapter_id)
-    except IngrainError as error:
-        logger.warning("The engine did not unload %s: %s", adapter_id, error.detail)
-    await run_in_threadpool(artefacts.delete, parts.store, adapter_id, job_id)
+    await clear(parts, adapter_id, job_id)
 
 
 @aliases.get("", operation_id="listAliases", summary="List aliases", responses=problems(InvalidInput))

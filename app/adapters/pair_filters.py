@@ -20,6 +20,7 @@ class PairFilter(BaseModel):
     writer: str | None = None
     known: bool | None = None
     sampled: bool | None = None
+    stale: bool | None = None
     text: str | None = None
 
     @property
@@ -45,6 +46,7 @@ def pair_filters(
     writer: Annotated[Literal["model", "rule"] | None, Query(description="Only questions of this writer.")] = None,
     known: Annotated[bool | None, Query(description="Only what the base model knew already, or did not.")] = None,
     sampled: Annotated[bool | None, Query(description="Only sampled answers, or only the likeliest.")] = None,
+    stale: Annotated[bool | None, Query(description="Only of documents that were replaced, or of others.")] = None,
     q: Annotated[
         str | None, Query(max_length=200, description="Only pairs whose question or answer has this text in it.")
     ] = None,
@@ -58,6 +60,7 @@ def pair_filters(
         writer=writer,
         known=known,
         sampled=sampled,
+        stale=stale,
         text=q,
     )
 

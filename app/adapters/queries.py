@@ -7,7 +7,7 @@ from sqlalchemy import Insert, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, selectinload
 
-from app.models import Adapter, AdapterStatus, Alias, Job, now
+from app.models import Adapter, AdapterStatus, Alias, Document, Job, now
 
 
 def add(session: Session, adapter: Adapter) -> None:
@@ -48,6 +48,18 @@ def lock_job(session: Session, adapter_id: str) -> Job | None:
     """The adapter's job, with its row locked until the transaction ends: no worker can take it meanwhile."""
     statement = select(Job).where(Job.adapter_id == adapter_id).with_for_update()
     return session.scalar(statement.execution_options(populate_existing=True))
+
+
+def unfinished_children(session: Session, adapter_id: str) -> Sequence[Adapter]:
+    """The adapters that go on from this one and are not ready: their jobs still need its pairs and weights."""
+    statement = select(Adapter).where(Adapter.parent_id == adapter_id, Adapter.status != AdapterStatus.READY)
+    return session.scalars(statement.order_by(Adapter.id)).all()
+
+
+def made_from(session: Session, document_id: str) -> Sequence[Adapter]:
+    """All adapters that were made from the document, newest first."""
+    statement = select(Adapter).where(Adapter.documents.any(Document.id == document_id))
+    return session.scalars(statement.order_by(Adapter.id.desc())).all()
 
 
 def remove(session: Session, adapter_id: str) -> None:

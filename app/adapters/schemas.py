@@ -25,6 +25,18 @@ Metadata = Annotated[
 ]
 
 
+ParentName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=64,
+        description="An adapter to go on from, by its id or an alias: the new one learns the new documents while it "
+        "rehearses the pairs of this one, save those from documents that were replaced.",
+        examples=["adp_01k0000000000000000000000a"],
+    ),
+]
+
+
 class NewAdapter(BaseModel):
     """An adapter to make from documents that are there already."""
 
@@ -32,6 +44,7 @@ class NewAdapter(BaseModel):
 
     document_ids: list[str] = Field(min_length=1, max_length=100, examples=[["doc_01k0000000000000000000000a"]])
     alias: AliasName | None = None
+    parent: ParentName | None = None
     settings: JobSettings = Field(default_factory=lambda: JobSettings.model_validate({}))
     metadata: Metadata = Field(default_factory=dict)
 
@@ -59,7 +72,10 @@ class AdapterView(BaseModel):
     base_revision: str | None = Field(
         description="Of the base model: a Hugging Face commit, or sha256:…; null until the adapter is ready."
     )
-    documents: list[DocumentRef]
+    parent: str | None = Field(description="The adapter that it went on from, also after that one was deleted.")
+    documents: list[DocumentRef] = Field(description="All that it knows: the parent's and its own.")
+    stale_documents: list[str] = Field(description="Those of its documents that were replaced since, by id.")
+    is_stale: bool = Field(description="Whether there are any. A child that learns the new versions mends that.")
     job: JobRef
     settings: dict[str, Any] = Field(description="Every value that its job works with.")
     alias: str | None = Field(description="The alias that points at it as soon as it is ready, unless it is degraded.")
@@ -75,12 +91,16 @@ class AdapterView(BaseModel):
     @classmethod
     def of(cls, adapter: Adapter, aliases: Sequence[str]) -> "AdapterView":
         """The view of a row, and the names that point at it."""
+        stale = stale_documents(adapter)
         return cls(
             id=adapter.id,
             status=AdapterStatus(adapter.status),
             base_model=adapter.base_model,
             base_revision=adapter.base_revision,
+            parent=adapter.parent_id,
             documents=[DocumentRef(id=document.id, title=document.title) for document in adapter.documents],
+            stale_documents=stale,
+            is_stale=bool(stale),
             job=JobRef(id=adapter.job.id, status=JobStatus(adapter.job.status)),
             settings=adapter.settings,
             alias=adapter.alias,
@@ -93,6 +113,11 @@ class AdapterView(BaseModel):
             created_at=adapter.created_at,
             ready_at=adapter.ready_at,
         )
+
+
+def stale_documents(adapter: Adapter) -> list[str]:
+    """The ids of the adapter's documents that were replaced."""
+    return [document.id for document in adapter.documents if document.replaced_by is not None]
 
 
 class AdapterTaken(BaseModel):
@@ -125,6 +150,10 @@ class PairView(BaseModel):
         None, description="`teacher`: mean log-probability of the answer with the passage, in nats a token."
     )
     filters: list[str] | None = Field(None, description="The checks that it passed.")
+    stale: bool = Field(False, description="Whether its document was replaced: no child rehearses it.")
+    rehearsed_from: str | None = Field(
+        None, description="The adapter that it was made for, where this one rehearsed it; null for its own pairs."
+    )
 
 
 class AliasTarget(BaseModel):

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.adapters import queries, reports
+from app.adapters import parents, queries, reports
 from app.adapters.report_schemas import Report
 from app.adapters.schemas import AdapterRef, AdapterTaken, AdapterView, NewAdapter
 from app.dependencies import Services
@@ -55,8 +55,15 @@ def make(
     settings: ResolvedSettings,
     alias: str | None,
     metadata: dict[str, Any],
+    parent: Adapter | None = None,
 ) -> tuple[Adapter, Job]:
-    """A pending adapter, its queued job with the wake-up, and its alias where that is new: one transaction."""
+    """A pending adapter, its queued job with the wake-up, and its alias where that is new: one transaction.
+
+    Raises:
+        InvalidInput: the parent knows all of the documents already.
+    """
+    if parent is not None:
+        documents = parents.documents_of_child(parent, documents)
     adapter = Adapter(
         id=new_id("adp"),
         status=AdapterStatus.PENDING,
@@ -64,6 +71,7 @@ def make(
         settings=settings.model_dump(mode="json"),
         alias=alias,
         user_metadata=metadata,
+        parent_id=parent.id if parent else None,
         documents=list(documents),
     )
     queries.add(session, adapter)
@@ -82,13 +90,16 @@ def create(services: Services, new: NewAdapter, key: str | None) -> Answer:
         return earlier
     try:
         with services.unit_of_work() as session:
+            chosen = _documents(session, new.document_ids)  # before the parent, as a deletion locks them
+            parent = find_parent(session, services, new.parent)
             adapter, job = make(
                 session,
                 base_model=services.settings.base_model_name,
-                documents=_documents(session, new.document_ids),
-                settings=resolved,
+                documents=chosen,
+                settings=parents.settings_of_child(resolved, new.settings, parent, services.settings),
                 alias=new.alias,
                 metadata=new.metadata,
+                parent=parent,
             )
             taken = AdapterTaken(
                 adapter=AdapterRef(id=adapter.id, status=AdapterStatus(adapter.status)),
@@ -104,9 +115,32 @@ def create(services: Services, new: NewAdapter, key: str | None) -> Answer:
     return answer
 
 
+def find_parent(session: Session, services: Services, name: str | None) -> Adapter | None:
+    """The adapter to go on from, by its id or an alias, with its job locked so that it stays; None without a name.
+
+    Raises:
+        InvalidInput: there is no such adapter.
+        AdapterNotReady: its job has not succeeded.
+        WrongBaseModel: it is of another base model, or of another revision of it.
+        Conflict: its pairs are not in the store.
+    """
+    if name is None:
+        return None
+    alias = queries.find_alias(session, name) if _ALIAS.fullmatch(name) else None
+    adapter_id = alias.adapter_id if alias else name
+    adapter = queries.find(session, adapter_id) if is_id("adp", adapter_id) else None
+    if adapter is None or queries.lock_job(session, adapter_id) is None:
+        raise InvalidInput(f"The adapter {name} does not exist; give the id or an alias of one.", field="parent")
+    if adapter.status != AdapterStatus.READY:
+        raise not_ready(adapter, name)
+    parents.check(adapter, services)
+    return adapter
+
+
 def _documents(session: Session, document_ids: Sequence[str]) -> Sequence[Document]:
     wanted = list(dict.fromkeys(document_ids))
-    found = {document.id: document for document in documents.find_all(session, [*filter(_is_document, wanted)])}
+    ids = [*filter(_is_document, wanted)]
+    found = {document.id: document for document in documents.find_all(session, ids, keep=True)}
     for number, document_id in enumerate(document_ids):
         if document_id not in found:
             field = f"document_ids.{number}"
@@ -189,7 +223,7 @@ def remove(session: Session, adapter_id: str) -> str:
 
     Raises:
         NotFound: there is no such adapter.
-        Conflict: its job still runs or waits.
+        Conflict: its job still runs or waits, or that of a child does.
     """
     get(session, adapter_id)
     job = queries.lock_job(session, adapter_id)
@@ -200,6 +234,7 @@ def remove(session: Session, adapter_id: str) -> str:
             f"The adapter {adapter_id} is being made: its job {job.id} is {job.status}. Cancel the job first.",
             extra={"job": {"id": job.id, "status": job.status}},
         )
+    parents.check_no_child_needs(adapter_id, queries.unfinished_children(session, adapter_id))
     queries.remove(session, adapter_id)
     return job.id
 

@@ -1,6 +1,5 @@
 """Which names a chat may use, and what the engine calls each."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +14,6 @@ from app.models import Adapter, AdapterStatus
 from app.settings import Settings
 
 _BASE_CREATED: Final = 1_700_000_000  # nothing tells when a base model was made, and the shape wants a number
-_REVISION: Final = re.compile(r"[0-9a-f]{40}|sha256:[0-9a-f]{64}")
 _NO_RETRY: Final = {"X-Should-Retry": "false"}  # as for an adapter that is not ready
 
 
@@ -78,7 +76,7 @@ def _held_back(session: Session, name: str) -> str:
 
 def _why_not_served(adapter: Adapter, settings: Settings, called: str) -> Conflict | None:
     """Why an adapter that is ready cannot answer on this engine; None if it can. `called`: the client's name for it."""
-    base, revision, ceiling = settings.base_model_name, _known_revision(settings), settings.max_lora_rank
+    base, revision, ceiling = settings.base_model_name, settings.pinned_revision, settings.max_lora_rank
     if adapter.base_model != base:
         return WrongBaseModel(
             f"The adapter {called} was made for the base model {adapter.base_model}, and {base} is served. Set "
@@ -102,12 +100,6 @@ def _why_not_served(adapter: Adapter, settings: Settings, called: str) -> Confli
             headers=_NO_RETRY,
         )
     return None
-
-
-def _known_revision(settings: Settings) -> str | None:
-    """The base model's revision as adapters name it; None where it is not set, or set to a tag, which may move."""
-    revision = settings.base_model_revision
-    return revision if revision and _REVISION.fullmatch(revision) else None
 
 
 def _adapter(session: Session, name: str) -> Adapter | None:

@@ -81,7 +81,10 @@ def _show(console: Console, adapter: Json) -> None:
     for failed in adapter["failed_floors"]:
         console.print(f"  {floors.sentence_of(failed)}", style="yellow", markup=False)
     for document in adapter["documents"]:
-        console.print(f"  {document['id']}  {escape(document['title'])}")
+        stale = "  [yellow]replaced[/]" if document["id"] in adapter["stale_documents"] else ""
+        console.print(f"  {document['id']}  {escape(document['title'])}{stale}")
+    if adapter["parent"]:
+        console.print(f"  goes on from {adapter['parent']}")
     settings = ", ".join(f"{name} {value}" for name, value in adapter["settings"].items() if value is not None)
     console.print(f"  base model {escape(adapter['base_model'])}; {settings}", style="dim")
     if adapter["sha256"]:

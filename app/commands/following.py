@@ -161,8 +161,8 @@ def describe(summary: Json) -> str:
         label = name.replace("_", " ")
         if name == "dropped" and isinstance(value, dict):
             parts.append(_describe_dropped(value))
-        elif name == "recall" and isinstance(value, dict):
-            parts.append(_describe_recall(value))
+        elif name in {"recall", "old"} and isinstance(value, dict):
+            parts.append(("of the old " if name == "old" else "") + _describe_recall(value))
         elif name == "retention" and isinstance(value, dict):
             parts.append(_describe_retention(value))
         elif isinstance(value, float):

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.markup import escape
@@ -17,11 +17,19 @@ from app.jobs.settings import Effort
 
 
 def inject(
-    file: Annotated[
-        typer.FileBinaryRead, typer.Argument(metavar="FILE", help="A text or Markdown file; - reads standard input.")
+    files: Annotated[
+        list[typer.FileBinaryRead],
+        typer.Argument(metavar="FILE...", help="Text or Markdown files; - reads standard input."),
     ],
     title: Annotated[str | None, typer.Option(help="The document's title. By default its first heading.")] = None,
+    external_id: Annotated[
+        str | None,
+        typer.Option("--external-id", help="Your own id of the document; it replaces the one posted before."),
+    ] = None,
     alias: Annotated[str | None, typer.Option(help="A name to ask the adapter by.")] = None,
+    parent: Annotated[
+        str | None, typer.Option(help="An adapter to go on from, by its id or alias: its pairs are rehearsed.")
+    ] = None,
     effort: Annotated[Effort | None, typer.Option(help="How much time to spend for how much recall.")] = None,
     set_: Annotated[
         list[str] | None,
@@ -31,24 +39,43 @@ def inject(
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Teach the model a document, and follow the job until its adapter can be asked.
+    """Teach the model a document, or several in one adapter, and follow the job until its adapter can be asked.
 
-    With --json: the answer to the POST, then the job's events, then the job.
+    With --json: the answer to each POST, then the job's events, then the job.
     """
+    if len(files) > 1 and (title or external_id):
+        raise typer.BadParameter("--title and --external-id are for one FILE.")
     settings = _read_settings(set_ or [])
     if effort is not None:
         settings["effort"] = effort.value
     screen = Screen(as_json)
-    name = "document.txt" if file.name in {"<stdin>", "-"} else Path(file.name).name
+    making: dict[str, Any] = {"alias": alias, "settings": settings, "parent": parent}
     with connect(url) as client:
-        taken = client.create_document(file.read(), name, title=title, alias=alias, settings=settings)
+        if len(files) == 1:
+            taken = _post(client, files[0], title=title, external_id=external_id, **making)
+        else:
+            documents = [_post(client, file, make_adapter=False) for file in files]
+            for document in documents:
+                _show(screen, document)
+            taken = client.create_adapter([document["document"]["id"] for document in documents], **making)
         with _leaving_the_job_alone(screen, taken["job"]["id"]):
-            screen.data(taken)
-            screen.console.print(f"[bold]{escape(taken['document']['title'])}[/]: {taken['document']['words']} words")
+            _show(screen, taken)
             if no_wait:
                 screen.console.print(f"Follow its job with: ingrain jobs {taken['job']['id']} --follow")
             else:
                 follow_to_the_end(client, taken["job"]["id"], screen, asked_as=alias or taken["adapter"]["id"])
+
+
+def _post(client: IngrainClient, file: BinaryIO, **fields: Any) -> Json:
+    name = "document.txt" if file.name in {"<stdin>", "-"} else Path(file.name).name
+    return client.create_document(file.read(), name, **fields)
+
+
+def _show(screen: Screen, taken: Json) -> None:
+    """What was posted: a document, alone or with its adapter, or an adapter from documents that were shown already."""
+    screen.data(taken)
+    if document := taken.get("document"):
+        screen.console.print(f"[bold]{escape(document['title'])}[/]: {document['words']} words")
 
 
 def follow_to_the_end(client: IngrainClient, job_id: str, screen: Screen, asked_as: str) -> None:

@@ -30,8 +30,9 @@ def documents(limit: LimitOption = 20, url: UrlOption = None, as_json: JsonOptio
     if not found:
         screen.console.print("There are no documents yet. Teach one with: ingrain inject FILE")
         return
-    table = Table("document", "title", "words", "posted", box=None, pad_edge=False)
+    table = Table("document", "title", "external id", "words", "posted", "", box=None, pad_edge=False)
     for document in found:
-        row = (document["id"], escape(document["title"]), str(document["words"]), moment(document["created_at"]))
-        table.add_row(*row)
+        row = (document["id"], escape(document["title"]), escape(document["external_id"] or ""))
+        state = "replaced" if document["replaced_by"] else ""
+        table.add_row(*row, str(document["words"]), moment(document["created_at"]), state)
     screen.console.print(table)

@@ -16,6 +16,7 @@ _WHO = {
     "retrieval": "base model, with retrieval",
     "teacher": "teacher, passage in its prompt",
     "adapter": "adapter, closed-book",
+    "parent": "parent, as its report tells",
 }
 
 
@@ -32,15 +33,10 @@ def report_of(client: IngrainClient, name: str, screen: Screen, html: Path | Non
 
 
 def show_recall(console: Console, report: Json) -> None:
-    """Who answered how many held-out questions right."""
-    table = Table("held-out questions", box=None, pad_edge=False)
-    for heading in ("right", "of", "share", "95 % interval"):
-        table.add_column(heading, justify="right")
-    for who, label in _WHO.items():
-        if score := report["recall"][who]:
-            reach = "" if score["low"] is None else f"{percent(score['low'])} to {percent(score['high'])}"
-            table.add_row(label, str(score["right"]), str(score["of"]), percent(score["accuracy"]), reach)
-    console.print(table)
+    """Who answered how many held-out questions right; of a child, also of its parent's."""
+    console.print(_recall_table("held-out questions", report["recall"]))
+    if report["old"]:
+        console.print(_recall_table("held-out questions of its parent", report["old"]["recall"]))
 
 
 def show_retention(console: Console, report: Json) -> None:
@@ -56,13 +52,34 @@ def show_retention(console: Console, report: Json) -> None:
 
 
 def show_items(console: Console, report: Json) -> None:
-    """Each held-out question with everyone's answer."""
-    asked = [who for who in _WHO if report["recall"][who]]
-    table = Table("question", "expected", *asked, show_lines=True)
-    for item in report["items"]:
+    """Each held-out question with everyone's answer; of a child, also its parent's."""
+    console.print(_items_table("question", report))
+    if report["old"]:
+        console.print(_items_table("question of its parent", report["old"]))
+
+
+def _recall_table(questions: str, recall: Json) -> Table:
+    table = Table(questions, box=None, pad_edge=False)
+    for heading in ("right", "of", "share", "95 % interval"):
+        table.add_column(heading, justify="right")
+    for who in _asked(recall):
+        score = recall[who]
+        reach = "" if score["low"] is None else f"{percent(score['low'])} to {percent(score['high'])}"
+        table.add_row(_WHO[who], str(score["right"]), str(score["of"]), percent(score["accuracy"]), reach)
+    return table
+
+
+def _items_table(question: str, section: Json) -> Table:
+    asked = _asked(section["recall"])
+    table = Table(question, "expected", *asked, show_lines=True)
+    for item in section["items"]:
         answers = (_marked(item[who]) if item[who] else "" for who in asked)
         table.add_row(escape(item["question"]), escape(item["expected"]), *answers)
-    console.print(table)
+    return table
+
+
+def _asked(recall: Json) -> list[str]:
+    return [who for who in _WHO if recall.get(who)]
 
 
 def _show(console: Console, report: Json) -> None:
@@ -75,18 +92,20 @@ def _show(console: Console, report: Json) -> None:
     if report["coverage"] and report["coverage"]["share"] is not None:
         trained = number(report["pairs"]["trained"])
         console.print(f"Coverage: {trained} pairs ask for {percent(report['coverage']['share'])} of the documents")
-    _show_missed(console, report)
+    _show_missed(console, "missed by the adapter", report)
+    if report["old"]:
+        _show_missed(console, "missed of what its parent learnt", report["old"])
     _show_lost(console, report)
     seconds = sum(stage["seconds"] for stage in report["stages"])
     written = sum(stage["completion_tokens"] or 0 for stage in report["stages"])
     console.print(f"It took {duration(seconds)}; the engine wrote {number(written)} tokens for it", style="dim")
 
 
-def _show_missed(console: Console, report: Json) -> None:
-    missed = [item for item in report["items"] if item["adapter"] and not item["adapter"]["right"]]
+def _show_missed(console: Console, questions: str, section: Json) -> None:
+    missed = [item for item in section["items"] if item["adapter"] and not item["adapter"]["right"]]
     if not missed:
         return
-    table = Table("missed by the adapter", "expected", "its answer", show_lines=True)
+    table = Table(questions, "expected", "its answer", show_lines=True)
     for item in missed:
         table.add_row(escape(item["question"]), escape(item["expected"]), _marked(item["adapter"]))
     console.print(table)

@@ -1,11 +1,14 @@
 """The SQL of documents."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.models import Document
+
+_EXTERNAL_ID_LOCK: Final = 1_768_845_674  # an arbitrary number, for PostgreSQL
 
 
 def add(session: Session, document: Document) -> None:
@@ -19,14 +22,41 @@ def find(session: Session, document_id: str) -> Document | None:
     return session.get(Document, document_id)
 
 
-def find_all(session: Session, document_ids: Sequence[str]) -> Sequence[Document]:
-    """Those of the documents that exist."""
-    return session.scalars(select(Document).where(Document.id.in_(document_ids))).all()
+def find_all(session: Session, document_ids: Sequence[str], *, keep: bool = False) -> Sequence[Document]:
+    """Those of the documents that exist. With `keep` nobody can delete them before the transaction ends."""
+    statement = select(Document).where(Document.id.in_(document_ids))
+    return session.scalars(statement.with_for_update(read=True) if keep else statement).all()
 
 
-def list_page(session: Session, *, limit: int, cursor: str | None) -> Sequence[Document]:
+def lock(session: Session, document_id: str) -> Document | None:
+    """The document, if it exists, with its row locked until the transaction ends: no adapter is made from it now."""
+    return session.scalar(select(Document).where(Document.id == document_id).with_for_update())
+
+
+def current(session: Session, external_id: str) -> Document | None:
+    """The document under this external id that was not replaced, if there is one.
+
+    Until the transaction ends nobody else can replace it, or post the first one under this id.
+    """
+    if session.get_bind().dialect.name == "postgresql":  # SQLite's transactions take turns anyway
+        session.execute(select(func.pg_advisory_xact_lock(_EXTERNAL_ID_LOCK, func.hashtext(external_id))))
+    statement = select(Document).where(Document.external_id == external_id, Document.replaced_by.is_(None))
+    return session.scalar(statement.with_for_update())
+
+
+def remove(session: Session, document: Document) -> None:
+    """Delete the document's row."""
+    session.delete(document)
+    session.flush()
+
+
+def list_page(
+    session: Session, *, limit: int, cursor: str | None, external_id: str | None = None
+) -> Sequence[Document]:
     """Up to `limit` documents, newest first; `cursor` is the last id of the page before."""
     statement = select(Document).order_by(Document.id.desc()).limit(limit)
+    if external_id is not None:
+        statement = statement.where(Document.external_id == external_id)
     if cursor is not None:
         statement = statement.where(Document.id < cursor)
     return session.scalars(statement).all()

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.adapters import parents
+from app.adapters import queries as adapter_rows
 from app.adapters import service as adapters
 from app.adapters.schemas import AdapterRef
 from app.dependencies import Services
 from app.documents import queries
-from app.documents.schemas import DocumentTaken, DocumentView
+from app.documents.schemas import DocumentTaken, DocumentView, NewDocument
 from app.documents.text import count_words, make_title
 from app.documents.upload import Upload
-from app.errors import NotFound
+from app.errors import Conflict, IngrainError, NotFound
 from app.idempotency import service as idempotency
 from app.idempotency.service import Answer
 from app.ids import is_id, new_id
 from app.jobs.schemas import JobRef
 from app.jobs.service import resolve_settings
-from app.models import AdapterStatus, Document, JobStatus
+from app.jobs.settings import ResolvedSettings
+from app.models import AdapterStatus, Document, JobStatus, now
 from app.pages import cut
 
 
@@ -47,35 +50,68 @@ def take(services: Services, upload: Upload, key: str | None) -> Answer:
         words=words,
         sha256=digest,
         user_metadata=upload.new.metadata,
+        external_id=upload.new.external_id,
     )
     folder = f"documents/{document.id}"
     try:
         services.store.write_bytes(f"{folder}/original", upload.original)
         services.store.write_bytes(f"{folder}/text.txt", upload.new.text.encode())
         with services.unit_of_work() as session:
-            queries.add(session, document)
-            adapter, job = adapters.make(
-                session,
-                base_model=settings.base_model_name,
-                documents=[document],
-                settings=resolved,
-                alias=upload.new.alias,
-                metadata=upload.new.metadata,
-            )
-            taken = DocumentTaken(
-                document=DocumentView.of(document),
-                adapter=AdapterRef(id=adapter.id, status=AdapterStatus(adapter.status)),
-                job=JobRef(id=job.id, status=JobStatus(job.status)),
-            )
-            answer = Answer(taken.model_dump(mode="json"), f"/v1/jobs/{job.id}")
-            idempotency.remember(session, claim, 202, answer)
+            kept = _keep(session, document)
+            answer = _teach(session, services, kept, upload.new, resolved) if upload.new.make_adapter else _alone(kept)
+            idempotency.remember(session, claim, 202 if upload.new.make_adapter else 201, answer)
     except IntegrityError:
         services.store.delete(folder)
         faster = idempotency.replay(services.unit_of_work, claim)
         if faster is None:
             raise
         return faster
+    except IngrainError:  # the transaction was given up before it reached the database
+        services.store.delete(folder)
+        raise
+    if kept is not document:
+        services.store.delete(folder)
     return answer
+
+
+def _keep(session: Session, document: Document) -> Document:
+    """Write the document, in the place of the one that has its external id, if there is one.
+
+    The same bytes under the same title replace nothing: then it is the document that is there already.
+    """
+    former = queries.current(session, document.external_id) if document.external_id is not None else None
+    if former is not None:
+        if (former.sha256, former.title) == (document.sha256, document.title):
+            return former
+        former.replaced_by, former.replaced_at = document.id, now()
+    queries.add(session, document)
+    return document
+
+
+def _teach(
+    session: Session, services: Services, document: Document, new: NewDocument, resolved: ResolvedSettings
+) -> Answer:
+    parent = adapters.find_parent(session, services, new.parent)
+    adapter, job = adapters.make(
+        session,
+        base_model=services.settings.base_model_name,
+        documents=[document],
+        settings=parents.settings_of_child(resolved, new.settings, parent, services.settings),
+        alias=new.alias,
+        metadata=new.metadata,
+        parent=parent,
+    )
+    taken = DocumentTaken(
+        document=DocumentView.of(document),
+        adapter=AdapterRef(id=adapter.id, status=AdapterStatus(adapter.status)),
+        job=JobRef(id=job.id, status=JobStatus(job.status)),
+    )
+    return Answer(taken.model_dump(mode="json"), f"/v1/jobs/{job.id}")
+
+
+def _alone(document: Document) -> Answer:
+    taken = DocumentTaken(document=DocumentView.of(document), adapter=None, job=None)
+    return Answer(taken.model_dump(mode="json"), f"/v1/documents/{document.id}")
 
 
 def get(session: Session, document_id: str) -> Document:
@@ -90,7 +126,32 @@ def get(session: Session, document_id: str) -> Document:
     return document
 
 
-def list_page(session: Session, limit: int, cursor: str | None) -> tuple[Sequence[Document], str | None]:
+def remove(session: Session, document_id: str, cascade: bool) -> list[tuple[str, str]]:
+    """Forget a document; with `cascade` also the adapters that were made from it, given back with their jobs' ids.
+
+    Raises:
+        NotFound: there is no such document.
+        Conflict: adapters were made from it and are to stay, or one of them is being made.
+    """
+    get(session, document_id)
+    document = queries.lock(session, document_id)
+    if document is None:
+        raise NotFound(f"The document {document_id} does not exist.")
+    made = adapter_rows.made_from(session, document_id)
+    if made and not cascade:
+        raise Conflict(
+            f"The document {document_id} is in the weights and pairs of {', '.join(adapter.id for adapter in made)}. "
+            "Delete these first, or with it: DELETE with ?cascade=true.",
+            extra={"adapters": [{"id": adapter.id, "status": adapter.status} for adapter in made]},
+        )
+    gone = [(adapter.id, adapters.remove(session, adapter.id)) for adapter in made]  # children are newer than parents
+    queries.remove(session, document)
+    return gone
+
+
+def list_page(
+    session: Session, limit: int, cursor: str | None, external_id: str | None
+) -> tuple[Sequence[Document], str | None]:
     """A page of documents, newest first, and the next cursor."""
-    rows = queries.list_page(session, limit=limit + 1, cursor=cursor)
+    rows = queries.list_page(session, limit=limit + 1, cursor=cursor, external_id=external_id)
     return cut(rows, limit, lambda document: document.id)

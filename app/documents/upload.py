@@ -15,7 +15,7 @@ from app.requests import too_large
 from app.validation import validate
 
 _MARKDOWN: Final = {".md", ".markdown"}
-_FORM_FIELDS: Final = ("title", "alias", "settings", "metadata")
+_FORM_FIELDS: Final = ("title", "external_id", "make_adapter", "alias", "parent", "settings", "metadata")
 
 
 @dataclass(frozen=True, slots=True)

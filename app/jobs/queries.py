@@ -176,6 +176,25 @@ def adapter_documents(session: Session, adapter_id: str) -> list[tuple[str, str]
     return [(document.id, document.title) for document in adapter.documents] if adapter else []
 
 
+def parent_of(session: Session, adapter: Adapter) -> dict[str, Any] | None:
+    """The adapter that this one goes on from, with its job; None where it has no parent.
+
+    Of the parent's documents, `documents` are rehearsed and `left_out` were replaced when the child was asked for.
+    """
+    if adapter.parent_id is None:
+        return None
+    parent = session.get_one(Adapter, adapter.parent_id)  # it stays until the child is ready
+    kept = {document_id for document_id, _ in adapter_documents(session, adapter.id)}
+    known = [document_id for document_id, _ in adapter_documents(session, parent.id)]
+    return {
+        "adapter_id": parent.id,
+        "job_id": parent.job.id,
+        "base_revision": parent.base_revision,
+        "documents": [document_id for document_id in known if document_id in kept],
+        "left_out": [document_id for document_id in known if document_id not in kept],
+    }
+
+
 def database_now(session: Session) -> datetime:
     """The time by which leases end: the database server's where there is one, so that workers' clocks may differ."""
     if session.get_bind().dialect.name == "postgresql":

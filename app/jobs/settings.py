@@ -38,6 +38,7 @@ class JobSettings(BaseModel):
         None, ge=0, le=1, description="Floor: share of the held-out questions right; by the service."
     )
     alias_degraded: bool = Field(False, description="Put the adapter behind its alias even if it is below a floor.")
+    rehearsal: float | None = Field(None, ge=0, le=1000, description="A parent's pairs an epoch, for each new pair.")
 
 
 DERIVED: Final[dict[Effort, dict[str, Any]]] = {
@@ -50,6 +51,7 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "batch_size": 8,
         "kl_temperature": 1.0,
         "retention_weight": 1.0,
+        "rehearsal": 1.0,
     },
     Effort.STANDARD: {
         "questions_per_fact": 6,
@@ -60,6 +62,7 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "batch_size": 8,
         "kl_temperature": 1.0,
         "retention_weight": 1.0,
+        "rehearsal": 2.0,
     },
     Effort.THOROUGH: {
         "questions_per_fact": 12,
@@ -70,6 +73,7 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "batch_size": 8,
         "kl_temperature": 1.0,
         "retention_weight": 1.0,
+        "rehearsal": 4.0,
     },
 }
 
@@ -98,6 +102,7 @@ class ResolvedSettings(BaseModel):
     min_retention: float
     min_recall: float
     alias_degraded: bool
+    rehearsal: float
 
 
 def resolve(settings: JobSettings) -> ResolvedSettings:

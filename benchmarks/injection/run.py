@@ -5,10 +5,12 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from app.jobs.settings import ResolvedSettings
+from app.retrieval.ranking import Method as Ranking
 from app.retrieval.ranking import Ranker
 from benchmarks.engine_process import EngineName, engine_settings, running_engine
 from benchmarks.injection.answers import Answers, answer_all, chat, read_answers
@@ -55,7 +57,7 @@ class Plan:
     ways: Mapping[str, Way]
     settings: ResolvedSettings
     most_pairs: int | None
-    retrieval: str
+    retrieval: Ranking
     passages_read: int
     engine: EngineName
     vllm_python: Path | None
@@ -100,7 +102,7 @@ def run(plan: Plan, seed: int) -> Made:
         spent[method.name] = once(
             _adapter(plan, folder, method),
             f"seed {seed}: {method.name}",
-            lambda out, tell, method=method: _train(plan, inputs, method, out, tell),
+            partial(_train, plan, inputs, method),
         )
     answers = {name: _answers(plan, folder, name, way, seed) for name, way in plan.ways.items()}
     seconds = {

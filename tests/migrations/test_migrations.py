@@ -52,11 +52,11 @@ def test_the_newest_revision_can_be_undone_and_done_again_and_no_row_is_lost(dat
         config.attributes["connection"] = connection
         command.downgrade(config, "-1")
     with engine.connect() as connection:
-        assert "failed_floors" not in {column["name"] for column in inspect(connection).get_columns("adapters")}
+        assert "parent_id" not in {column["name"] for column in inspect(connection).get_columns("adapters")}
     engine.dispose()
     upgrade(database)
     job = get_job(job_id)
-    assert (job.id, job.adapter.failed_floors) == (job_id, None)
+    assert (job.id, job.adapter.parent_id) == (job_id, None)
 
 
 def test_several_processes_may_upgrade_at_once(home: Any, database: str) -> None:

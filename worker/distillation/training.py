@@ -20,6 +20,7 @@ from torch import Tensor
 from worker.distillation.forms import asked
 from worker.distillation.loss import forward_kl
 from worker.distillation.packing import Exchange, pack
+from worker.distillation.rehearsal import Rehearsal
 from worker.distillation.retention import Kept
 from worker.distillation.student import Student
 
@@ -59,6 +60,7 @@ class Plan:
     retention_batch: int
     seed: int
     name: str = ""
+    rehearsal: Rehearsal = field(default_factory=Rehearsal)
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ targets one after the other (N, …), the LM head (V, D) and the temperature."""
 
 def steps_of(plan: Plan, lessons: int) -> int:
     """How many steps the whole training takes."""
-    return plan.epochs * math.ceil(lessons / plan.batch_size)
+    return plan.epochs * math.ceil(plan.rehearsal.size(lessons) / plan.batch_size)
 
 
 def train(
@@ -91,7 +93,7 @@ def train(
 
     Args:
         student: changed in place.
-        lessons: what to learn.
+        lessons: what to learn; those that are rehearsed last.
         kept: what must stay as it is; empty where nothing is kept.
         plan: how.
         checkpoint: file that the state is kept in, and taken up from.
@@ -145,10 +147,9 @@ def _batch(
     student: Student, lessons: Sequence[Lesson], kept: Sequence[Kept], plan: Plan, step: int
 ) -> tuple[list[tuple[Exchange, Tensor]], list[tuple[Exchange, Tensor]]]:
     """What a step trains on: lessons in the form in which they are asked this time, and what is to be kept."""
-    a_pass = math.ceil(len(lessons) / plan.batch_size)
+    a_pass = math.ceil(plan.rehearsal.size(len(lessons)) / plan.batch_size)
     epoch, place = divmod(step, a_pass)
-    order = list(range(len(lessons)))
-    random.Random(f"{plan.seed}/{epoch}").shuffle(order)  # noqa: S311 - repeatable on purpose
+    order = plan.rehearsal.order(len(lessons), plan.seed, epoch)
     chance = random.Random(f"{plan.seed}/{epoch}/{place}")  # noqa: S311 - repeatable on purpose
     unrelated = [(each.question, each.answer) for each in kept if each.is_finished]
     taught = []

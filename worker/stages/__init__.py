@@ -49,12 +49,28 @@ class EngineAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The adapter that a child goes on from.
+
+    Attributes:
+        documents: those of its documents that the child rehearses.
+        left_out: those that were replaced, of which the child learns nothing.
+        artefacts: folder with the sub-folders `read`, `answer` and `examine` of its job, and `adapter`, its files.
+    """
+
+    adapter_id: str
+    documents: tuple[str, ...]
+    left_out: tuple[str, ...]
+    artefacts: Path
+
+
+@dataclass(frozen=True, slots=True)
 class StageInputs:
     """What a stage may know.
 
     Attributes:
         settings: the job's settings, every value filled in.
-        documents: the documents that the adapter is made from.
+        documents: the documents that the adapter learns; those that it rehearses are its parent's.
         base_model: local folder of the base model, in the Hugging Face layout.
         base_model_name: what the engine calls the base model.
         base_revision: the base model's revision: a Hugging Face commit, or `sha256:` and a fingerprint.
@@ -63,6 +79,7 @@ class StageInputs:
         scratch: folder of this job and stage that survives a kill, for checkpoints.
         cache: folder of this machine, shared by all jobs, for what depends on the base model alone.
         max_lora_rank: the highest rank that the engine serves.
+        parent: the adapter to go on from; None: there is none.
     """
 
     job_id: str
@@ -77,3 +94,4 @@ class StageInputs:
     scratch: Path
     cache: Path
     max_lora_rank: int
+    parent: Parent | None = None

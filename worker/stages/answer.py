@@ -3,7 +3,7 @@
 What the pairs do not cover is asked for again, and answered, until the effort's goal is met. Writes `pairs.jsonl`;
 `coverage.json`, a list of the sentences of which something is not asked for, and what; and `summary.json`: how many
 pairs, held-out pairs, questions and facts, what of the passages is covered, what was dropped by reason, and what was
-asked of the engine.
+asked of the engine. For a child also what it rehearses: see `worker.stages.rehearsal`.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from worker.pairs.known import mark_known
 from worker.pairs.records import pair_records, passages_from, questions_from, write_lines
 from worker.pairs.rounds import Goal, cover
 from worker.pairs.writing import Question
-from worker.stages import Progress, StageInputs
+from worker.stages import Progress, StageInputs, rehearsal
 from worker.stages.ask import asking_of
 from worker.stages.generation import forget_answers, open_writer
 from worker.stages.teaching import Teaching
@@ -60,6 +60,8 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
         "dropped": dict(answered.dropped.most_common()),
         "engine": counts,
     }
+    if inputs.parent:
+        summary["rehearsed"] = rehearsal.record(inputs, out)
     (out / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     if len(pairs) == held_out:
         forget_answers(inputs)

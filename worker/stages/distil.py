@@ -1,6 +1,9 @@
 """The distil stage: pairs and passages in, an adapter out.
 
-The training goes on from its checkpoint, which lies in the job's scratch folder, if it was killed.
+The training goes on from its checkpoint, which lies in the job's scratch folder, if it was killed. A child starts from
+its parent's weights where they fit, and goes over a share of the parent's pairs each epoch. Where one of the parent's
+documents was replaced, or the weights do not fit, it starts from zero and goes over all that it rehearses: weights that
+saw what no longer holds keep traces of it.
 """
 
 import hashlib
@@ -20,6 +23,7 @@ from worker.distillation import retention, teacher, training
 from worker.distillation.generation import greedy
 from worker.distillation.loss import forward_kl
 from worker.distillation.prompts import quoting_messages, student_messages
+from worker.distillation.rehearsal import choose
 from worker.distillation.student import (
     Student,
     UnsuitableModel,
@@ -28,9 +32,10 @@ from worker.distillation.student import (
     new_student,
     use_all_cores,
 )
+from worker.distillation.warm_start import start_from
 from worker.pairs.model_size import parameters_of
-from worker.pairs.records import passages_from, read_lines
-from worker.stages import Progress, StageInputs
+from worker.pairs.records import read_lines
+from worker.stages import Progress, StageInputs, rehearsal
 from worker.stages.teaching import Teaching
 
 PEAK_RATES = {Effort.QUICK: 1e-3, Effort.STANDARD: 1e-3, Effort.THOROUGH: 7e-4}
@@ -99,6 +104,11 @@ def _run(
     method: Method,
 ) -> dict[str, Any]:
     began, settings = time.monotonic(), inputs.settings
+    parent = inputs.parent
+    warm = parent is not None and not parent.left_out and start_from(student, parent.artefacts / "adapter")
+    ratio = settings.rehearsal if warm else None
+    old, turns = choose(rehearsal.old_pairs(inputs), len(pairs), ratio, settings.epochs, settings.seed)
+    pairs = [*pairs, *old]
     plan = training.Plan(
         learning_rate=_peak_rate(inputs),
         epochs=settings.epochs,
@@ -108,6 +118,7 @@ def _run(
         retention_batch=RETENTION_BATCH,
         seed=settings.seed,
         name=_name(inputs, pairs, method),
+        rehearsal=turns,
     )
     steps = training.steps_of(plan, len(pairs))
     prepared = max(1, steps // 8)  # answers to keep and targets take about an eighth of the training's time
@@ -115,8 +126,7 @@ def _run(
     many = RETENTION_PROMPTS if settings.retention_weight else 0
     kept = retention.keep(student, retention.chosen(many, settings.seed)) if many else []
     progress(prepared // 2, total)
-    passages = passages_from(inputs.artefacts / "read" / "passages.jsonl")
-    lessons = method.lessons(student, pairs, Teaching(passages, inputs.base_model))
+    lessons = method.lessons(student, pairs, Teaching(rehearsal.all_passages(inputs), inputs.base_model))
     progress(prepared, total)
     training_began = time.monotonic()
 
@@ -137,7 +147,8 @@ def _run(
     (out / "training.json").write_text(json.dumps(report), encoding="utf-8")
     last = history.losses[-max(1, steps // settings.epochs) :]
     return {
-        "pairs": len(pairs),
+        "pairs": len(pairs) - len(old),
+        **({"rehearsed": len(old), "started_from": parent.adapter_id if warm else None} if parent else {}),
         "retention_prompts": len(kept),
         "learning_rate": float(f"{plan.learning_rate:.3g}"),
         "steps": steps,
@@ -183,5 +194,7 @@ PROMPT_DISTILLATION = Method("prompt distillation", _lessons, forward_kl)
 def _name(inputs: StageInputs, pairs: list[dict[str, Any]], method: Method) -> str:
     """What a checkpoint belongs to: this method, these pairs and settings, this revision of this base model."""
     settings = inputs.settings.model_dump(mode="json")
-    content = json.dumps([method.name, settings, inputs.base_model_name, inputs.base_revision, pairs], sort_keys=True)
+    parent = inputs.parent.adapter_id if inputs.parent else None
+    made_of = [method.name, settings, inputs.base_model_name, inputs.base_revision, parent, pairs]
+    content = json.dumps(made_of, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -5,6 +5,7 @@ What can be reckoned from this, and what the job's record knows besides, is adde
 """
 
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,14 @@ from worker.distillation.generation import greedy
 from worker.distillation.prompts import Message, student_messages
 from worker.distillation.student import Student, choose_device, choose_dtype, load_student, use_all_cores
 from worker.grading import agrees
-from worker.pairs.records import passages_from, read_lines
-from worker.stages import Progress, StageInputs, provenance, retained
+from worker.pairs.records import read_lines
+from worker.stages import Progress, StageInputs, old_knowledge, provenance, rehearsal, retained
 from worker.stages.retrieval import Retrieval
 from worker.stages.teaching import Teaching
 
 MOST_QUESTIONS = 32  # spread over the document; a larger document is examined on a sample
 ANSWER_TOKENS = 40
 WHO = ("base", "retrieval", "teacher", "adapter")
-STEPS = len(WHO) + retained.STEPS + 1  # that progress counts
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
@@ -32,20 +32,28 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     adapter = inputs.artefacts / "distil" / "adapter"
     student = load_student(inputs.base_model, adapter, device, choose_dtype(device))
     held_out = _held_out(inputs.artefacts / "answer" / "pairs.jsonl")
-    passages = passages_from(inputs.artefacts / "read" / "passages.jsonl")
-    teaching = Teaching(passages, inputs.base_model)
-    items = _items(student, held_out, teaching, progress)
-    retention = retained.measure(student, inputs, lambda done: progress(len(WHO) + done, STEPS))
-    report = {
+    teaching = Teaching(rehearsal.all_passages(inputs), inputs.base_model)
+    asking = len(WHO) * (2 if inputs.parent else 1)
+    steps = asking + retained.STEPS + 1
+    items = _items(student, held_out, teaching, lambda done: progress(done, steps))
+    report: dict[str, Any] = {
         "recall": _recall(items),
         "items": items,
         "loss": provenance.losses(inputs.artefacts / "distil" / "training.json"),
         "versions": provenance.versions(),
-        "retention": retention,
     }
+    if inputs.parent:
+        old = _held_out(inputs.artefacts / "answer" / rehearsal.PAIRS)
+        old_items = _items(student, old, teaching, lambda done: progress(len(WHO) + done, steps))
+        report["old"] = old_knowledge.section(inputs.parent, _recall(old_items), old_items)
+    retention = report["retention"] = retained.measure(student, inputs, lambda done: progress(asking + done, steps))
     (out / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
-    progress(STEPS, STEPS)
-    return {"recall": report["recall"], "retention": {name: retention[name] for name in retention if name != "lost"}}
+    progress(steps, steps)
+    return {
+        "recall": report["recall"],
+        **({"old": report["old"]["recall"]} if inputs.parent else {}),
+        "retention": {name: retention[name] for name in retention if name != "lost"},
+    }
 
 
 def _held_out(file: Path) -> list[dict[str, Any]]:
@@ -56,7 +64,7 @@ def _held_out(file: Path) -> list[dict[str, Any]]:
 
 
 def _items(
-    student: Student, pairs: list[dict[str, Any]], teaching: Teaching, progress: Progress
+    student: Student, pairs: list[dict[str, Any]], teaching: Teaching, tell: Callable[[int], None]
 ) -> list[dict[str, Any]]:
     """Each question with what everyone answers to it, and whether that is right, in the pairs' order."""
     questions = [pair["question"] for pair in pairs]
@@ -68,7 +76,7 @@ def _items(
         "teacher": [teaching.messages(pair["passage_id"], pair["question"]) for pair in pairs],
         "adapter": [student_messages(question) for question in questions],
     }
-    said = _answers(student, chats, progress)
+    said = _answers(student, chats, tell)
     items = []
     for index, pair in enumerate(pairs):
         passage = teaching.passages[pair["passage_id"]]
@@ -92,14 +100,16 @@ def _recall(items: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
     return {who: {"right": sum(item[who]["right"] for item in items), "of": len(items)} for who in WHO}
 
 
-def _answers(student: Student, chats: dict[str, list[list[Message]]], progress: Progress) -> dict[str, list[str]]:
-    """What everyone answers to their chats. All but the adapter are the base model."""
+def _answers(
+    student: Student, chats: dict[str, list[list[Message]]], tell: Callable[[int], None]
+) -> dict[str, list[str]]:
+    """What everyone answers to their chats, told as each is done. All but the adapter are the base model."""
     said = {}
     for number, who in enumerate(WHO, 1):
         prompts = [student.renderer.prompt(chat) for chat in chats[who]]
         with nullcontext() if who == "adapter" else student.as_base():
             said[who] = [answer.text for answer in greedy(student, prompts, ANSWER_TOKENS)]
-        progress(number, STEPS)
+        tell(number)
     return said
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -38,6 +39,33 @@ def test_documents_and_adapters_are_listed(service: Installation, job: dict[str,
     assert "The harbour of Velm" in service.run("documents").stdout
     assert job["adapter"] in service.run("adapters").stdout
     assert job["document"] in service.run("adapters", job["adapter"]).stdout
+
+
+def test_several_files_make_one_adapter(service: Installation, tmp_path: Path) -> None:
+    for name in ("velm", "orvane"):
+        (tmp_path / f"{name}.md").write_text(TEXT.replace("Velm", name.title()))
+    files = [str(tmp_path / f"{name}.md") for name in ("velm", "orvane")]
+    *posted, taken = service.rows("inject", *files, "--alias", "harbours", "--set", "epochs=1", "--no-wait")
+    ids = [row["document"]["id"] for row in posted]
+    assert [row["adapter"] for row in posted] == [None, None]
+    adapter = next(row for row in service.rows("adapters") if row["id"] == taken["adapter"]["id"])
+    assert [document["id"] for document in adapter["documents"]] == ids
+    assert (adapter["alias"], adapter["settings"]["epochs"]) == ("harbours", 1)
+
+
+def test_external_ids_are_shown_with_what_was_replaced(service: Installation) -> None:
+    texts = (TEXT, TEXT.replace("1742", "1743"))
+    first, _ = (service.rows("inject", "-", "--external-id", "harbour/7", "--no-wait", text=text)[0] for text in texts)
+    shown = [line for line in service.run("documents").stdout.splitlines() if "harbour/7" in line]
+    assert [line.rstrip().endswith("replaced") for line in shown] == [False, True]
+    adapter = service.run("adapters", first["adapter"]["id"]).stdout
+    assert f"{first['document']['id']}  The harbour of Velm  replaced" in adapter
+
+
+def test_a_parent_that_cannot_be_gone_on_from_is_told(service: Installation) -> None:
+    done = service.run("inject", "-", "--parent", "nobody", text=TEXT)
+    assert done.returncode == 4
+    assert "nobody does not exist" in done.stderr
 
 
 def test_a_job_is_shown_followed_and_cancelled(service: Installation) -> None:
@@ -134,6 +162,7 @@ def test_without_a_service_the_way_to_start_it_is_said(nothing: Installation) ->
     [
         (("inject", "/no/such/file"), "No such file"),
         (("inject", "-", "--set", "epochs"), "KEY=VALUE"),
+        (("inject", __file__, __file__, "--title", "Two"), "--title and --external-id are for one FILE"),
         (("inject", "-", "--effort", "huge"), "quick"),
         (("demo", "--document", __file__), "--questions"),
         (("demo", "--questions", __file__), "does not hold questions"),

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import ANY
 
@@ -7,7 +8,7 @@ import pytest
 
 from app.errors import StageError
 from tests.worker.stages.conftest import MakeInputs
-from worker.stages import answer, ask, read
+from worker.stages import Parent, answer, ask, read
 
 TEXT = "The Hollin Museum was founded by Ada Pell in 1962. A ticket costs 8 florins."
 
@@ -66,6 +67,28 @@ def test_a_sentence_without_facts_is_asked_for_again(make_inputs: MakeInputs, fo
     resumed = answer.run(inputs, folder("answer"), lambda *_: None)
     assert resumed == {**summary, "engine": {**resumed["engine"]}}
     assert resumed["engine"]["requests"] == 0, "the journal answers all rounds"
+
+
+def test_a_childs_pairs_to_rehearse_are_left_beside_its_own(
+    make_inputs: MakeInputs, folder: Callable[[str], Path], tmp_path: Path
+) -> None:
+    parent = tmp_path / "parent"
+    for stage in ("read", "answer"):
+        (parent / stage).mkdir(parents=True)
+    passage = {"id": "p0001", "document_id": "doc_0", "title": "T", "heading": None, "text": "Old.", "focus": "Old."}
+    (parent / "read" / "passages.jsonl").write_text(json.dumps(passage) + "\n")
+    pair = {"id": "a00001", "passage_id": "p0001", "question": "Old?", "answer": "Old.", "split": "train"}
+    (parent / "answer" / "pairs.jsonl").write_text(json.dumps(pair) + "\n")
+    inputs = replace(make_inputs(TEXT), parent=Parent("adp_0", ("doc_0",), (), parent))
+    read.run(inputs, folder("read"), lambda *_: None)
+    ask.run(inputs, folder("ask"), lambda *_: None)
+    summary = answer.run(inputs, folder("answer"), lambda *_: None)
+    (kept,) = map(json.loads, (folder("answer") / "rehearsed.jsonl").read_text().splitlines())
+    assert kept == {**pair, "id": "adp_0/a00001", "passage_id": "adp_0/p0001", "rehearsed_from": "adp_0"}
+    assert summary["rehearsed"] == 1
+    own = (folder("answer") / "pairs.jsonl").read_text().splitlines()
+    assert len(own) == summary["pairs"]
+    assert "Old?" not in {json.loads(line)["question"] for line in own}
 
 
 def test_no_answer_that_passes_says_what_to_do(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
