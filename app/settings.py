@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     min_document_words: int = Field(5, ge=1, description="Shortest document that can be taught, in words.")
 
     min_retention: float = Field(
-        0.9, ge=0, le=1, description="Floor of an adapter's right general answers, as a share of the base model's."
+        0.8, ge=0, le=1, description="Floor of an adapter's right general answers, as a share of the base model's."
     )
     min_recall: float = Field(
         0.0, ge=0, le=1, description="Floor of the share of held-out questions that an adapter answers right."
