@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     )
 
     min_retention: float = Field(
-        0.9, ge=0, le=1, description="Floor of an adapter's right general answers, as a share of the base model's."
+        0.8, ge=0, le=1, description="Floor of an adapter's right general answers, as a share of the base model's."
     )
     min_recall: float = Field(
         0.0, ge=0, le=1, description="Floor of the share of held-out questions that an adapter answers right."
