@@ -31,10 +31,10 @@ FEWEST_HELD_OUT, MOST_HELD_OUT, SHARE_HELD_OUT = 4, 24, 0.1
 ADDS = "answer adds to the passage"
 REPEATED = "answer repeated"
 UNSURE = "teacher unsure"
-LEAST_SURE, LEAST_SURE_SAMPLED = -0.6, -1.2
+LEAST_SURE, LEAST_SURE_SAMPLED = -0.6, -0.9
 """Mean log-probability of a greedy and of a sampled answer, in nats a token, below which the teacher guesses although
-it has read the passage. Of fifty greedy answers of a model of 135M about one document, the other checks pass three
-below it, all wrong ("The island of Brindle is called Thursday."), and no right one is under -0.51."""
+it has read the passage. Of 97 and 52 answers of a model of 135M about one document, the other checks pass five below,
+all wrong ("The island of Brindle is called Thursday."); the least sure right ones have -0.51 and -0.88."""
 
 
 @dataclass(frozen=True, slots=True)

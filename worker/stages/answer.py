@@ -57,7 +57,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
         "coverage": None if covered.share is None else round(covered.share, 3),
         "coverage_details": covered.details(),
         "rounds": rounds,
-        "dropped": dict(answered.dropped.most_common()),
+        "dropped": dict((+answered.dropped).most_common()),
         "engine": counts,
     }
     if inputs.parent:
