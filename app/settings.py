@@ -57,12 +57,12 @@ class Settings(BaseSettings):
     max_loras: int = Field(16, ge=1, description="Adapters that the engine holds at once.")
     max_model_length: int = Field(2048, ge=128, description="Longest prompt plus answer, in tokens.")
 
-    max_document_bytes: int = Field(5_000_000, ge=1, description="Largest document that is taken, in bytes.")
-    min_document_words: int = Field(5, ge=1, description="Shortest document that can be taught, in words.")
-
     retrieval: Literal["bm25", "embeddings", "hybrid"] = Field(
         "bm25", description="How a chat's `retrieval` ranks passages; the others need ingrain[embeddings]."
     )
+
+    max_document_bytes: int = Field(5_000_000, ge=1, description="Largest document that is taken, in bytes.")
+    min_document_words: int = Field(5, ge=1, description="Shortest document that can be taught, in words.")
 
     min_retention: float = Field(
         0.8, ge=0, le=1, description="Floor of an adapter's right general answers, as a share of the base model's."
