@@ -38,11 +38,11 @@ def pairs_page(
     for number, line in islice(lines, number_cursor(cursor), None):
         if len(page) == limit and not filters.is_set:
             return page, str(number)
-        pair = _view(json.loads(line), passages, stale)
+        pair = _with_passage(json.loads(line), passages, stale)
         if filters.takes(pair):
             if len(page) == limit:
                 return page, str(number)
-            page.append(pair)
+            page.append(PairView.model_validate(pair))
     return page, None
 
 
@@ -50,11 +50,10 @@ def _read(store: Store, path: str) -> Iterator[dict[str, Any]]:
     return map(json.loads, store.read_bytes(path).splitlines())
 
 
-def _view(pair: dict[str, Any], passages: dict[str, dict[str, Any]], stale: Collection[str]) -> PairView:
+def _with_passage(pair: dict[str, Any], passages: dict[str, dict[str, Any]], stale: Collection[str]) -> dict[str, Any]:
     passage = passages.get(pair["passage_id"], {})
     document_id = passage.get("document_id")
-    lineage = {"passage": passage.get("text"), "document_id": document_id, "stale": document_id in stale}
-    return PairView.model_validate({**pair, **lineage})
+    return {**pair, "passage": passage.get("text"), "document_id": document_id, "stale": document_id in stale}
 
 
 def zip_chunks(store: Store, adapter_id: str) -> Iterator[bytes]:

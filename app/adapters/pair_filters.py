@@ -1,11 +1,10 @@
 """Which of an adapter's pairs a client wants to see."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict
-
-from app.adapters.schemas import PairView
 
 
 class PairFilter(BaseModel):
@@ -28,14 +27,13 @@ class PairFilter(BaseModel):
         """Whether anything is filtered at all."""
         return bool(self.model_dump(exclude_none=True))
 
-    def takes(self, pair: PairView) -> bool:
-        """Whether the pair is one of those."""
+    def takes(self, pair: Mapping[str, Any]) -> bool:
+        """Whether the pair, with its document, is one of those."""
         wanted = self.model_dump(exclude_none=True, exclude={"text"})
-        if any(getattr(pair, name) != value for name, value in wanted.items()):
+        if any(pair.get(name) != value for name, value in wanted.items()):
             return False
-        return self.text is None or any(
-            self.text.casefold() in text.casefold() for text in (pair.question, pair.answer)
-        )
+        texts = (pair["question"], pair["answer"])
+        return self.text is None or any(self.text.casefold() in text.casefold() for text in texts)
 
 
 def pair_filters(

@@ -81,12 +81,11 @@ def _score(counted: Json) -> Score:
 
 
 def _recovered(recall: Recall) -> float | None:
-    base, teacher, adapter = (
-        score.accuracy if score else None for score in (recall.base, recall.teacher, recall.adapter)
-    )
-    if base is None or teacher is None or adapter is None or teacher <= base:
+    scores = [score for score in (recall.base, recall.teacher, recall.adapter) if score and score.of]
+    if len(scores) < 3:
         return None
-    return round((adapter - base) / (teacher - base), 4)
+    base, teacher, adapter = (score.right / score.of for score in scores)
+    return round((adapter - base) / (teacher - base), 4) if teacher > base else None
 
 
 def _retention(found: Json) -> Retention | None:

@@ -131,6 +131,16 @@ def test_a_report_is_json_or_a_page_as_asked(api_on_sqlite: httpx.Client, tmp_pa
     assert api_on_sqlite.get(url, params={"format": "pdf"}).status_code == 422
 
 
+def test_the_reports_shape_is_documented(api_on_sqlite: httpx.Client) -> None:
+    schema = api_on_sqlite.get("/openapi.json").json()
+    content = schema["paths"]["/v1/adapters/{adapter_id}/report"]["get"]["responses"]["200"]["content"]
+    assert content["application/json"]["schema"] == {"$ref": "#/components/schemas/Report"}
+    assert "text/html" in content
+    report = schema["components"]["schemas"]["Report"]
+    assert report["properties"]["version"]["const"] == 1
+    assert {"recall", "recovered", "retention", "coverage", "items", "loss", "stages"} <= report["properties"].keys()
+
+
 @pytest.mark.parametrize("accept", ["application/json", "text/html"])
 def test_a_report_of_nothing_is_a_404(api_on_sqlite: httpx.Client, accept: str) -> None:
     answer = api_on_sqlite.get("/v1/adapters/adp_01k00000000000000000000000/report", headers={"Accept": accept})

@@ -46,7 +46,7 @@ def test_recall_has_shares_and_intervals() -> None:
         "high": 0.9111,
     }
     assert report.recall.retrieval is None
-    assert report.recovered == pytest.approx(0.8, abs=1e-3)
+    assert report.recovered == 0.8
 
 
 @pytest.mark.parametrize("found", [{}, recall(3, 3, 4), recall(5, 3, 4), recall(0, 0, 0, of=0)])
