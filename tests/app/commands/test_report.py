@@ -77,6 +77,23 @@ def test_an_adapter_is_shown_with_its_recall_and_on_demand_with_every_answer(ada
     assert shown.stdout.count("✓ By Maret Quill.") == 3
 
 
+def test_a_childs_old_knowledge_is_shown_beside_what_its_parent_answered(
+    adapter_id: str, api_on_sqlite: httpx.Client, tmp_path: Path
+) -> None:
+    recall = {"adapter": {"right": 0, "of": 1}, "parent": {"right": 1, "of": 1}}
+    item = {**ITEM, "question": "Who dug it?", "adapter": WRONG, "parent": RIGHT}
+    child = post(api_on_sqlite, text="The harbour of Velm was dug in 1742 by Ana Rook.")
+    old = {"adapter_id": adapter_id, "recall": recall, "items": [item]}
+    finish(child, tmp_path / "child", report={**FOUND, "old": old})
+    for words in (["report", child["adapter"]["id"]], [child["adapter"]["id"], "--items"]):
+        shown = CliRunner().invoke(app, ["adapters", *words])
+        assert shown.exit_code == 0, shown.output
+        rows = [" ".join(line.split()) for line in shown.stdout.splitlines()]
+        assert "held-out questions of its parent right of share 95 % interval" in rows
+        assert "parent, as its report tells 1 1 100 % 21 % to 100 %" in rows
+        assert "Who dug it?" in shown.stdout
+
+
 def test_no_report_is_refused(adapter_id: str, api_on_sqlite: httpx.Client) -> None:
     pending = post(api_on_sqlite)["adapter"]["id"]
     for name, status in ((pending, 409), ("nobody", 404)):
