@@ -9,8 +9,6 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion
 
-from app.database import unit_of_work
-from app.documents import queries
 from app.settings import get_settings
 from tests.app.chat.conftest import KEY, LENGTH, Engine
 from tests.app.conftest import finish, post, serving
@@ -218,9 +216,7 @@ def test_another_document_than_the_adapters_is_a_400_with_the_way_out(
 def test_a_document_that_is_gone_is_served_no_more(client: openai.OpenAI, chat_api: httpx.Client, ready: str) -> None:
     document_id = own_document(chat_api, ready)
     assert passages(ask(client, MODEL, documents=[document_id]))
-    chat_api.delete(f"/v1/adapters/{ready}").raise_for_status()
-    with unit_of_work() as session:
-        session.delete(queries.find(session, document_id))
+    chat_api.delete(f"/v1/documents/{document_id}", params={"cascade": True}).raise_for_status()
     with pytest.raises(openai.NotFoundError, match="does not exist"):
         ask(client, MODEL, documents=[document_id])
 
