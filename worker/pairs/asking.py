@@ -174,7 +174,7 @@ async def _ask_for_lists(
     if not whole.questions:
         facts, led = await _ask_led(writer, passage, outline, asking)
         return facts, joined([whole, led])
-    texts = filters.choose((question.text for question in whole.questions), most, known, whole.dropped)
+    texts = filters.choose((question.text for question in whole.questions), most, known, whole.dropped, times=1)
     return facts, Written([Question(passage.id, text, OPEN, None) for text in texts], whole.dropped)
 
 

@@ -162,21 +162,26 @@ def similarity(one: str, other: str) -> float:
 
 
 def choose(
-    questions: Iterable[str], count: int, known: str, dropped: Counter[str], beside: Sequence[str] | None = None
+    questions: Iterable[str],
+    count: int,
+    known: str,
+    dropped: Counter[str],
+    beside: Sequence[str] | None = None,
+    times: int = 2,
 ) -> list[str]:
     """Up to `count` different questions; those nearly the same as a chosen one are dropped.
 
     All are for one fact where `beside` is given: the questions that it has already. Then copies in meaning go too.
 
     What a small model writes in the passage's own words it is sure of; a question with one or two words of its own
-    that it writes more than once asks for the same in another way. The two take turns. The rest only fills up to
+    that it writes at least `times` asks for the same in another way. The two take turns. The rest only fills up to
     ENOUGH_QUESTIONS: choosing freely among it was tried, and chose inventions.
     """
     counted = Counter(questions)
     strangeness = {question: len(foreign_stems(question, known)) for question in counted}
     ordered = sorted(counted, key=lambda question: (strangeness[question], -counted[question]))
     surest = [question for question in ordered if strangeness[question] == 0]
-    reworded = [q for q in ordered if 0 < strangeness[q] <= MOST_OWN_WORDS and counted[q] > 1]
+    reworded = [q for q in ordered if 0 < strangeness[q] <= MOST_OWN_WORDS and counted[q] >= times]
     sound = list(_in_turns(surest, reworded))
     chosen: list[str] = []
     for question in [*sound, *(question for question in ordered if question not in sound)]:
