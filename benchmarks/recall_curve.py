@@ -11,7 +11,6 @@ import argparse
 import copy
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def main() -> None:
     console.print(table)
     console.print("; ".join(f"{name} {100 * share:.1f}" for name, share in levels), highlight=False)
     if options.json:
-        told = [{**point, "accuracy": asdict(point["accuracy"])} for point in points]
+        told = [{**point, "accuracy": point["accuracy"].as_json()} for point in points]
         options.json.write_text(json.dumps({"adapters": told, "levels": dict(levels)}, indent=2))
     if options.figure:
         series = [

@@ -9,11 +9,12 @@ FILE has a JSON object a line: `title`, `passage`, `questions` (a list of `id`, 
 (Miller, Krauth, Recht and Schmidt, ICML 2020; https://modestyachts.github.io/squadshifts-website/) has them once its
 paragraphs are laid out so. One adapter is trained for all passages, as in "Knowledge Injection via Prompt Distillation"
 (arXiv 2412.14964). sft and pd have the same base model, questions, number of pairs, steps, learning rate and retention
-term, and differ in the loss; sft learns the teacher's greedy answers, pd its distributions.
+term, and differ in the loss; sft learns the teacher's greedy answers, pd its distributions. `training_variants.py`
+finds the settings that suit sft best, and --set-sft gives it those.
 
 Accuracy is the share of answers that hold a right one, after SQuAD's normalisation; a judge adds its own. Intervals are
-95 % bootstrap intervals over passages. What training took away is told by 200 general questions. Run the same command
-again and it goes on where it was stopped.
+95 % bootstrap intervals over seeds and passages; with one seed the training's own chance is not in them. What training
+took away is told by 200 general questions. Run the same command again and it goes on where it was stopped.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,12 +33,12 @@ from app.errors import ConfigurationError, IngrainError
 from benchmarks.injection.data import Item
 from benchmarks.injection.figure import bars
 from benchmarks.injection.grading import Grade, grade
-from benchmarks.injection.intervals import Estimate, Floats, difference, estimate, recovered
-from benchmarks.injection.judge import Judge, judge_all
+from benchmarks.injection.intervals import Estimate, Floats, Scores, difference, estimate, recovered
+from benchmarks.injection.judge import Given, Judge, judge_all
 from benchmarks.injection.methods import WAYS
-from benchmarks.injection.options import add_options, make_plan
+from benchmarks.injection.options import add_options, make_plan, trained_with
 from benchmarks.injection.run import Made, Plan, run
-from benchmarks.injection.steps import be_quiet
+from benchmarks.injection.steps import be_quiet, say
 
 Figure = Callable[[list[Floats]], Floats]
 
@@ -62,8 +63,8 @@ class Row:
 
     method: str
     accuracy: Estimate
-    f1: float
-    exact: float
+    f1: Estimate
+    exact: Estimate
     judged: float | None
     lost_points: float | None
     seconds: float
@@ -73,18 +74,12 @@ _CAPTION: Final = (
     "general: points gained or lost on 200 general questions; seconds: of pairs, training and answering, for one seed"
 )
 
-Scores = list[list[float]]
-"""For each passage, its questions' scores, each the mean over the seeds."""
-
 
 def scores_of(items: Sequence[Item], made: Sequence[dict[str, str]], score: Callable[[Grade], float]) -> Scores:
     """A method's scores: `made` has its answers by question, for each seed."""
     return [
-        [
-            sum(score(grade(answers[asked.id], asked.answers)) for answers in made) / len(made)
-            for asked in item.questions
-        ]
-        for item in items
+        [[score(grade(answers[asked.id], asked.answers)) for asked in item.questions] for item in items]
+        for answers in made
     ]
 
 
@@ -105,8 +100,8 @@ def main() -> None:
         if bool(options.judge_url) != bool(options.judge_model):
             raise ConfigurationError("A judge needs both --judge-url and --judge-model.")
         plan, settings = make_plan(options, options.methods.split(","), options.effort, options.pairs_per_passage)
-        settings |= {"seeds": options.seeds, "judge": options.judge_model}
-        made = [run(plan, seed) for seed in range(options.seeds)]
+        settings |= {"seeds": options.seeds, "judge": options.judge_model, "sft": options.set_sft}
+        made = [_run(plan, seed, options.set_sft) for seed in range(options.seeds)]
         judged = _judge(options, plan, made)
     except IngrainError as error:
         console.print(f"[bold red]Error:[/] {error.detail}", highlight=False)
@@ -121,7 +116,7 @@ def main() -> None:
     if options.json:
         result = {
             "results": [_flat(row) for row in rows],
-            "comparisons": {name: asdict(each) for name, each in compared.items()},
+            "comparisons": {name: each.as_json() for name, each in compared.items()},
             "settings": settings | {"pairs": [each.pairs for each in made]},
         }
         options.json.write_text(json.dumps(result, indent=2))
@@ -135,28 +130,50 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--methods", default=",".join(WAYS), help=f"of {', '.join(WAYS)}")
     parser.add_argument("--effort", default="standard", help="quick, standard or thorough")
     parser.add_argument("--pairs-per-passage", type=int, help="train on at most so many (all)")
+    parser.add_argument(
+        "--set-sft", nargs="*", default=[], metavar="NAME=VALUE", help="settings of sft's training alone"
+    )
     parser.add_argument("--judge-url", help="an OpenAI endpoint whose model grades, up to /v1")
     parser.add_argument("--judge-model", help="that model")
     parser.add_argument("--judge-key", help="the endpoint's key")
     return parser
 
 
+def _run(plan: Plan, seed: int, named: Sequence[str]) -> Made:
+    """Make what is missing of one seed, with settings of its own for sft where there are any."""
+    if not named or "sft" not in plan.ways:
+        return run(plan, seed)
+    own = replace(trained_with(plan, named), ways={"sft": WAYS["sft"]}, variant=f"-{','.join(named)}")
+    first = run(replace(plan, ways={name: way for name, way in plan.ways.items() if name != "sft"}), seed)
+    second = run(own, seed)
+    return Made(
+        answers=first.answers | second.answers,
+        seconds=first.seconds | second.seconds,
+        training=first.training | second.training,
+        retention=first.retention | second.retention,
+        pairs=second.pairs,
+    )
+
+
 def _judge(options: argparse.Namespace, plan: Plan, made: Sequence[Made]) -> dict[str, float]:
-    """The share of each method's answers that the judge finds right; nothing where there is no judge."""
+    """The share of each method's graded answers that the judge finds right; nothing where there is no judge."""
     if not options.judge_url:
         return {}
     judge = Judge(options.judge_url, options.judge_model, options.judge_key)
-    name = hashlib.sha256(options.judge_model.encode()).hexdigest()[:8]
+    file = plan.folder / f"judged-{hashlib.sha256(options.judge_model.encode()).hexdigest()[:8]}.json"
     shares = {}
     for method in plan.ways:
         asked = [
-            (f"{seed}/{each.id}", each.question, each.answers, answers.answers[method][each.id])
-            for seed, answers in enumerate(made)
+            Given(each.question, each.answers, answers.answers[method][each.id])
+            for answers in made
             for item in plan.items
             for each in item.questions
         ]
-        grades = judge_all(judge, asked, plan.folder / f"judged-{name}-{method}.json", f"judging {method}")
-        shares[method] = sum(grades[key] is True for key, *_ in asked) / len(asked)
+        grades = judge_all(judge, asked, file, f"judging {method}")
+        graded = [grade for grade in grades if grade is not None]
+        if len(graded) < len(asked):
+            say(f"judging {method}: {len(asked) - len(graded)} answers got no grade and are left out")
+        shares[method] = sum(graded) / max(1, len(graded))
     return shares
 
 
@@ -165,8 +182,8 @@ def _row(items: Sequence[Item], name: str, scores: Scores, made: Sequence[Made],
     return Row(
         method=name,
         accuracy=estimate([scores]),
-        f1=estimate([scores_of(items, answers, lambda grade: grade.f1)]).value,
-        exact=estimate([scores_of(items, answers, lambda grade: grade.exact)]).value,
+        f1=estimate([scores_of(items, answers, lambda grade: grade.f1)]),
+        exact=estimate([scores_of(items, answers, lambda grade: grade.exact)]),
         judged=judged,
         lost_points=_mean(each.retention[name]["lost_points"] for each in made) if name in made[0].retention else None,
         seconds=round(_mean(each.seconds[name] for each in made), 1),
@@ -179,35 +196,42 @@ def _mean(figures: Iterable[float]) -> float:
 
 
 def _flat(row: Row) -> dict[str, Any]:
-    return {
+    told: dict[str, Any] = {
         "method": row.method,
         "accuracy": row.accuracy.value,
         "low": row.accuracy.low,
         "high": row.accuracy.high,
-        "f1": row.f1,
-        "exact": row.exact,
+        "f1": row.f1.value,
+        "f1_low": row.f1.low,
+        "f1_high": row.f1.high,
+        "exact": row.exact.value,
+        "exact_low": row.exact.low,
+        "exact_high": row.exact.high,
         "seconds": row.seconds,
-        **{name: value for name in ("judged", "lost_points") if (value := getattr(row, name)) is not None},
     }
+    return told | {name: value for name in ("judged", "lost_points") if (value := getattr(row, name)) is not None}
 
 
 def _title(options: argparse.Namespace, plan: Plan) -> str:
     return f"{options.data.stem}, {len(plan.items)} passages, {Path(options.model).name}: accuracy in %"
 
 
+def _with_interval(share: Estimate) -> str:
+    return f"{100 * share.value:.1f} ({100 * share.low:.1f} to {100 * share.high:.1f})"
+
+
 def _print(
     console: Console, options: argparse.Namespace, plan: Plan, rows: Sequence[Row], compared: dict[str, Estimate]
 ) -> None:
     table = Table(title=_title(options, plan), caption=_CAPTION)
-    for heading in ("method", "accuracy", "95 % interval", "F1", "exact", "judge", "general", "seconds"):
+    for heading in ("method", "accuracy", "F1", "exact", "judge", "general", "seconds"):
         table.add_column(heading, justify="left" if heading == "method" else "right")
     for row in rows:
         table.add_row(
             row.method,
-            f"{100 * row.accuracy.value:.1f}",
-            f"{100 * row.accuracy.low:.1f} to {100 * row.accuracy.high:.1f}",
-            f"{100 * row.f1:.1f}",
-            f"{100 * row.exact:.1f}",
+            _with_interval(row.accuracy),
+            _with_interval(row.f1),
+            _with_interval(row.exact),
             "" if row.judged is None else f"{100 * row.judged:.1f}",
             "" if row.lost_points is None else f"{-row.lost_points:+.1f}",
             f"{row.seconds:.0f}",

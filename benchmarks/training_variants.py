@@ -4,44 +4,46 @@
         --variants "" learning_rate=3e-4 rank=8 kl_temperature=2 objective=jsd epochs=2,learning_rate=1e-3
 
 The data, the questions and the other options are those of `squadshifts.py`. A variant is a list of settings of a job by
-name, and `objective`: kl (the method's own), reverse, jsd, half (half kl, half reverse), top20 or top64; the empty one
-changes nothing. Prints accuracy closed-book, how far it is from the first variant, what became of 200 general questions
-in points, the drift on unrelated prompts, and the seconds that the training took.
+name, and `objective`: kl (the method's own), reverse, jsd, half (half kl, half reverse), top20, top64, or sft
+(cross-entropy on the greedy answers); the empty one changes nothing. Prints accuracy closed-book, how far it is from
+the first variant, what became of 200 general questions in points, the drift on unrelated prompts, and the seconds that
+the training took.
 """
 
 import argparse
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from app.errors import ConfigurationError, IngrainError
-from benchmarks.injection.intervals import difference, estimate
-from benchmarks.injection.methods import WAYS, Way
+from benchmarks.injection.intervals import Scores, difference, estimate
+from benchmarks.injection.methods import FINE_TUNING, WAYS, Way
 from benchmarks.injection.objectives import half_reversed, jensen_shannon, reverse_kl, top_k
-from benchmarks.injection.options import add_options, make_plan
+from benchmarks.injection.options import add_options, make_plan, trained_with
 from benchmarks.injection.run import Plan, run
 from benchmarks.injection.steps import be_quiet
-from benchmarks.squadshifts import Scores, scores_of
-from worker.distillation.loss import forward_kl
-from worker.distillation.training import Objective
-from worker.stages.distil import PROMPT_DISTILLATION
+from benchmarks.squadshifts import scores_of
+from worker.stages.distil import PROMPT_DISTILLATION, Method
 
-OBJECTIVES: Final[dict[str, Objective]] = {
-    "kl": forward_kl,
-    "reverse": reverse_kl,
-    "jsd": jensen_shannon,
-    "half": half_reversed,
-    "top20": top_k(20),
-    "top64": top_k(64),
+METHODS: Final[dict[str, Method]] = {
+    "kl": PROMPT_DISTILLATION,
+    "sft": FINE_TUNING,
+    **{
+        name: replace(PROMPT_DISTILLATION, name=name, objective=objective)
+        for name, objective in {
+            "reverse": reverse_kl,
+            "jsd": jensen_shannon,
+            "half": half_reversed,
+            "top20": top_k(20),
+            "top64": top_k(64),
+        }.items()
+    },
 }
-TRAINING: Final = frozenset(("rank", "learning_rate", "epochs", "batch_size", "kl_temperature", "retention_weight"))
-"""The settings that can vary: the others would change the pairs."""
 
 
 def main() -> None:
@@ -73,7 +75,7 @@ def main() -> None:
     for row in rows:
         accuracy = estimate([row["scores"]])
         against = estimate([row["scores"], rows[0]["scores"]], difference)
-        row |= {"accuracy": asdict(accuracy), "against_first": asdict(against)}
+        row |= {"accuracy": accuracy.as_json(), "against_first": against.as_json()}
         table.add_row(
             row["variant"] or "as it is",
             f"{100 * accuracy.value:.1f} ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})",
@@ -94,22 +96,14 @@ def vary(plan: Plan, variant: str) -> Plan:
     Raises:
         ConfigurationError: an objective or a setting of the training is not known, or a value is wrong.
     """
-    changes = dict(part.split("=", 1) for part in variant.split(",") if "=" in part)
-    name = changes.pop("objective", "kl")
-    if name not in OBJECTIVES:
-        raise ConfigurationError(f"There is no objective {name}. Choose of {', '.join(OBJECTIVES)} (--variants).")
-    unknown = changes.keys() - TRAINING
-    if unknown:
-        raise ConfigurationError(f"{', '.join(unknown)} is no setting of the training: {', '.join(sorted(TRAINING))}.")
-    try:
-        changed = type(plan.settings).model_validate(plan.settings.model_dump() | changes)
-    except ValidationError as error:
-        raise ConfigurationError(f"The variant {variant!r} is wrong: {error.errors()[0]['msg']}.") from error
-    method = (
-        PROMPT_DISTILLATION if name == "kl" else replace(PROMPT_DISTILLATION, name=name, objective=OBJECTIVES[name])
-    )
-    way = Way(method, WAYS["pd"].reading, WAYS["pd"].meaning)
-    return replace(plan, settings=changed, ways={"pd": way}, variant=f"-{variant}" if variant else "")
+    parts = [part for part in variant.split(",") if part]
+    names = [part.removeprefix("objective=") for part in parts if part.startswith("objective=")]
+    name = names[-1] if names else "kl"
+    if name not in METHODS:
+        raise ConfigurationError(f"There is no objective {name}. Choose of {', '.join(METHODS)} (--variants).")
+    changed = trained_with(plan, [part for part in parts if not part.startswith("objective=")])
+    way = Way(METHODS[name], WAYS["pd"].reading, WAYS["pd"].meaning)
+    return replace(changed, ways={"pd": way}, variant=f"-{variant}" if variant else "")
 
 
 def measure(plan: Plan, seeds: int) -> dict[str, Any]:

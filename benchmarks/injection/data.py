@@ -1,6 +1,7 @@
 """The data: passages and the questions that people asked about them, as JSON lines."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def read_items(file: Path, many: int | None) -> list[Item]:
         ConfigurationError: the file is not there, or a line is something else.
     """
     try:
-        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} cannot be read: {error}.") from error
     records = [_record(file, number, line) for number, line in enumerate(lines, 1)]
@@ -46,6 +47,12 @@ def read_items(file: Path, many: int | None) -> list[Item]:
         raise ConfigurationError(f"{file} has no passage in it.")
     if many is not None and many > len(records):
         raise ConfigurationError(f"{file} has {len(records)} passages, fewer than the {many} asked for (--passages).")
+    names = [str(asked["id"]) for record in records[:many] for asked in record["questions"]]
+    if not names:
+        raise ConfigurationError(f"{file} has no question in its passages. {_SHAPE}")
+    twice = [name for name, many in Counter(names).items() if many > 1]
+    if twice:
+        raise ConfigurationError(f"{file} has several questions with the id {twice[0]!r}; each needs one of its own.")
     titles = {record["title"] for record in records}
     shared = len(titles) == 1 and len(records) > 1
     return [

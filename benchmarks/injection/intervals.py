@@ -1,11 +1,12 @@
-"""95 % bootstrap intervals. Whole passages are drawn: questions about one passage stand or fall together.
+"""95 % bootstrap intervals over seeds and passages. Whole passages are drawn: their questions stand or fall together.
 
-Letters: P passages, B draws.
+Letters: S seeds, P passages, B draws.
 """
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,34 +17,46 @@ _SEED: Final = 0
 Floats = NDArray[np.float64]
 
 
+Scores = Sequence[Sequence[Sequence[float]]]
+"""Of a method: for each seed, for each passage, its questions' scores."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its 95 % interval."""
+    """A figure with its 95 % interval; not a number where it is undefined."""
 
     value: float
     low: float
     high: float
 
+    def as_json(self) -> dict[str, float | None]:
+        """As JSON has it, which knows null and no NaN."""
+        return {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
 
-def estimate(
-    scores: Sequence[Sequence[Sequence[float]]], figure: Callable[[list[Floats]], Floats] = lambda means: means[0]
-) -> Estimate:
-    """A figure of mean scores, and its percentile interval (Efron 1979) over passages.
+
+def estimate(scores: Sequence[Scores], figure: Callable[[list[Floats]], Floats] = lambda means: means[0]) -> Estimate:
+    """A figure of mean scores, and its percentile interval (Efron 1979) over seeds and passages.
 
     Args:
-        scores: for each method, for each passage, its questions' scores. The methods have the same passages and
-            questions, and each draw takes the same passages of all of them, so that differences are paired.
+        scores: of each method. All have the same seeds, passages and questions, and each draw takes the same ones of
+            all of them, so that differences are paired.
         figure: makes the figure of the methods' mean scores over all questions, each an array of B draws.
     """
-    sums_MP = [np.array([sum(passage) for passage in method]) for method in scores]
-    counts_P = np.array([len(passage) for passage in scores[0]])
-    drawn_BP = np.random.default_rng(_SEED).integers(0, len(counts_P), size=(DRAWS, len(counts_P)))
-    everything_BP = np.arange(len(counts_P))[None]
-    values = [
-        figure([sums_P[chosen].sum(axis=1) / counts_P[chosen].sum(axis=1) for sums_P in sums_MP])
-        for chosen in (everything_BP, drawn_BP)
-    ]
-    low, high = np.nanpercentile(values[1], [2.5, 97.5])
+    sums_MSP = [np.array([[sum(passage) for passage in seed] for seed in method]) for method in scores]
+    counts_P = np.array([len(passage) for passage in scores[0][0]])
+    chance = np.random.default_rng(_SEED)
+    seeds, passages = sums_MSP[0].shape
+    drawn_BS = chance.multinomial(seeds, np.full(seeds, 1 / seeds), size=DRAWS)
+    drawn_BP = chance.multinomial(passages, np.full(passages, 1 / passages), size=DRAWS)
+
+    def figures(by_seed: NDArray[Any], by_passage: NDArray[Any]) -> Floats:
+        """Of weighted seeds and passages: a row a draw."""
+        counts = seeds * by_passage @ counts_P
+        return figure([((by_seed @ sums_SP) * by_passage).sum(axis=1) / counts for sums_SP in sums_MSP])
+
+    values = [figures(np.ones((1, seeds)), np.ones((1, passages))), figures(drawn_BS, drawn_BP)]
+    found = values[1][~np.isnan(values[1])]
+    low, high = np.percentile(found, [2.5, 97.5]) if len(found) else (math.nan, math.nan)
     return Estimate(float(values[0][0]), float(low), float(high))
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from benchmarks.injection.run import Plan
 from benchmarks.injection.steps import say
 from worker.base_model import resolve_base_model
 
+TRAINING: Final = frozenset(("rank", "learning_rate", "epochs", "batch_size", "kl_temperature", "retention_weight"))
+"""The settings of a job that the training alone depends on."""
 _RETRIEVAL: Final = ("bm25", "embeddings", "hybrid")
 
 
@@ -83,6 +86,20 @@ def make_plan(
     )
     say(f"the run's folder: {plan.folder}")
     return plan, settings | {"pairs_per_passage": most_pairs}
+
+
+def trained_with(plan: Plan, named: Sequence[str]) -> Plan:
+    """The plan with other settings of the training, each NAME=VALUE.
+
+    Raises:
+        ConfigurationError: one is no setting of the training (it would change the pairs), or a value is wrong.
+    """
+    names = [text.partition("=")[0] for text in named]
+    unknown = [name for name in names if name not in TRAINING]
+    if unknown:
+        raise ConfigurationError(f"{', '.join(unknown)} is no setting of the training: {', '.join(sorted(TRAINING))}.")
+    checked = _settings(plan.settings.effort, named)
+    return replace(plan, settings=plan.settings.model_copy(update={name: getattr(checked, name) for name in names}))
 
 
 def _settings(effort: str, named: Sequence[str]) -> ResolvedSettings:

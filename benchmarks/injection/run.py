@@ -15,7 +15,7 @@ from app.retrieval.ranking import Ranker
 from benchmarks.engine_process import EngineName, engine_settings, running_engine
 from benchmarks.injection.answers import Answers, answer_all, chat, read_answers
 from benchmarks.injection.data import Item
-from benchmarks.injection.methods import FINE_TUNING, Way
+from benchmarks.injection.methods import FINE_TUNING, Reading, Way
 from benchmarks.injection.pairs import read_pairs, summaries, thinned, with_greedy_answers, write_pairs
 from benchmarks.injection.steps import Tell, once, say, teller
 from worker.distillation.student import (
@@ -169,8 +169,11 @@ def _chosen(plan: Plan, pairs: Path) -> list[dict[str, Any]]:
 
 
 def _told(plan: Plan, pairs: Path) -> dict[str, Any]:
-    """What the results say of the pairs."""
-    return {"made": len(read_pairs(pairs)), "trained_on": len(_chosen(plan, pairs)), **summaries(pairs)}
+    """What the results say of the pairs; sft has as many of them, but only `unique_to_sft` different ones."""
+    chosen = _chosen(plan, pairs)
+    unique = {(pair["question"], pair["answer"]) for pair in with_greedy_answers(chosen)}
+    counts = {"made": len(read_pairs(pairs)), "trained_on": len(chosen), "unique_to_sft": len(unique)}
+    return {**counts, **summaries(pairs)}
 
 
 def _train(plan: Plan, inputs: StageInputs, method: Method, out: Path, tell: Tell) -> None:
@@ -190,10 +193,11 @@ def _answers(plan: Plan, folder: Path, name: str, way: Way, seed: int) -> Answer
     file = plan.folder / f"answers-{name}.json"
     if way.adapter:
         file = folder / f"answers-{name}-{plan.label}.json"
-    ranker = Ranker([f"{item.title} {item.passage}" for item in plan.items], plan.retrieval)
+    read = [f"{item.title} {item.passage}" for item in plan.items]
+    ranker = Ranker(read, plan.retrieval) if way.reading is Reading.FOUND else None
 
     def find(question: str) -> Sequence[int]:
-        return [index for index, _ in ranker.best(question, plan.passages_read)]
+        return [index for index, _ in ranker.best(question, plan.passages_read)] if ranker else []
 
     shown = parameters_of(plan.model) < STRONG_MODEL
     chats = {

@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 
+from benchmarks.injection.answers import ANSWER_TOKENS, read_answers
 from benchmarks.injection.data import read_items
+from benchmarks.injection.pairs import read_pairs
 from benchmarks.squadshifts import compare, main, scores_of
 from tests.tiny import make_base
+from worker.distillation.generation import greedy
+from worker.distillation.prompts import student_messages
+from worker.distillation.student import choose_device, choose_dtype, load_student
 
 PASSAGES = [
     ("The Hollin Museum", "The Hollin Museum was founded by Ada Pellrow in 1962. Its café sells plum cake on Sundays."),
@@ -18,12 +23,15 @@ PASSAGES = [
 ]
 
 
+QUESTIONS = ("who founded the museum?", "when was the mill built?")
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("data") / "made.jsonl"
     questions = [
-        [{"id": "1", "question": "who founded the museum?", "answers": ["Ada Pellrow"]}],
-        [{"id": "2", "question": "when was the mill built?", "answers": ["1874"]}],
+        [{"id": "1", "question": QUESTIONS[0], "answers": ["Ada Pellrow"]}],
+        [{"id": "2", "question": QUESTIONS[1], "answers": ["1874"]}],
     ]
     lines = [
         {"title": title, "passage": passage, "questions": asked}
@@ -52,15 +60,31 @@ def test_six_methods_are_compared_and_a_second_run_makes_nothing_anew(data: Path
     told: dict[str, Any] = json.loads((tmp_path / "out.json").read_text())
     assert [row["method"] for row in told["results"]] == ["base", "oracle", "rag", "sft", "pd", "pd+rag"]
     for row in told["results"]:
-        assert row["low"] <= row["accuracy"] <= row["high"]
+        for name, low, high in (("accuracy", "low", "high"), ("f1", "f1_low", "f1_high")):
+            assert row[low] <= row[name] <= row[high]
         assert row["seconds"] > 0
+        assert ("lost_points" in row) == (row["method"] in {"sft", "pd", "pd+rag"})
     assert told["settings"]["questions"] == 2
-    assert told["settings"]["pairs"][0]["trained_on"] <= 8
+    assert 0 < told["settings"]["pairs"][0]["unique_to_sft"] <= told["settings"]["pairs"][0]["trained_on"] <= 8
     assert set(told["comparisons"]) == {"pd - sft", "pd - rag", "pd+rag - rag", "(pd - base) / (oracle - base)"}
     assert "<svg" in (tmp_path / "out.svg").read_text()
+
+    seed = tmp_path / "run" / "seed-0"
+    pd, sft = seed / "prompt-distillation-4", seed / "supervised-fine-tuning-4"
+    losses = {method: json.loads((method / "training.json").read_text())["loss"] for method in (pd, sft)}
+    assert len(losses[pd]) == len(losses[sft]), "as many steps"
+    assert losses[pd] != losses[sft]
+    questions = [[pair["question"] for pair in read_pairs(method / "artefacts")] for method in (pd, sft)]
+    assert questions[0] == questions[1]
+    device = choose_device()
+    for name, method in (("pd", pd), ("sft", sft)):
+        student = load_student(base, method / "adapter", device, choose_dtype(device))
+        prompts = [student.renderer.prompt(student_messages(each)) for each in QUESTIONS]
+        said = [answer.text for answer in greedy(student, prompts, ANSWER_TOKENS)]
+        assert list(read_answers(seed / f"answers-{name}-4.json").answers.values()) == said
+
     second = run(*command)
     assert second.stdout.count("there already") == 6
-    assert all(("lost_points" in row) == (row["method"] in {"sft", "pd", "pd+rag"}) for row in told["results"])
     assert json.loads((tmp_path / "out.json").read_text()) == told
     other = run(*command, "--passages-read", "1")
     assert other.returncode == 1
@@ -96,7 +120,7 @@ def test_scores_are_means_over_seeds_and_only_what_was_run_is_compared(data: Pat
     items = read_items(data, None)
     answers = [{"1": "Ada Pellrow", "2": "1874"}, {"1": "Otto", "2": "1874"}]
     scores = scores_of(items, answers, lambda grade: grade.holds)
-    assert scores == [[0.5], [1.0]]
-    nothing = [[0.0], [0.0]]
+    assert scores == [[[1.0], [1.0]], [[0.0], [1.0]]]
+    nothing = [[[0.0], [0.0]]] * 2
     assert compare({"pd": scores, "sft": nothing})["pd - sft"].value == 0.75
     assert set(compare({"pd": scores, "sft": nothing})) == {"pd - sft"}

@@ -14,6 +14,11 @@ LINE: dict[str, Any] = {
 }
 
 
+def line(number: int) -> dict[str, Any]:
+    """A line whose question has an id of its own."""
+    return {**LINE, "questions": [{**LINE["questions"][0], "id": str(number)}]}
+
+
 def write(folder: Path, *lines: object) -> Path:
     file = folder / "data.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -21,7 +26,7 @@ def write(folder: Path, *lines: object) -> Path:
 
 
 def test_the_first_passages_are_read(tmp_path: Path) -> None:
-    file = write(tmp_path, LINE, {**LINE, "title": "Tarn_Mill"}, LINE)
+    file = write(tmp_path, line(1), {**line(2), "title": "Tarn_Mill"}, line(3))
     items = read_items(file, 2)
     assert [item.title for item in items] == ["Hollin Museum", "Tarn Mill"]
     assert items[0].questions[0].question == "when was it founded?"
@@ -29,7 +34,7 @@ def test_the_first_passages_are_read(tmp_path: Path) -> None:
 
 
 def test_a_title_of_all_passages_is_left_out(tmp_path: Path) -> None:
-    assert [item.title for item in read_items(write(tmp_path, LINE, LINE), None)] == ["", ""]
+    assert [item.title for item in read_items(write(tmp_path, line(1), line(2)), None)] == ["", ""]
     assert read_items(write(tmp_path, LINE), None)[0].title == "Hollin Museum"
 
 
@@ -39,6 +44,19 @@ def test_a_title_of_all_passages_is_left_out(tmp_path: Path) -> None:
 def test_a_wrong_line_is_named(tmp_path: Path, wrong: object) -> None:
     with pytest.raises(ConfigurationError, match="line 2"):
         read_items(write(tmp_path, LINE, wrong), None)
+
+
+def test_what_cannot_be_graded_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no question"):
+        read_items(write(tmp_path, {**LINE, "questions": []}), None)
+    with pytest.raises(ConfigurationError, match="several questions with the id 'a'"):
+        read_items(write(tmp_path, LINE, LINE), None)
+
+
+def test_a_line_ends_at_a_line_feed_alone(tmp_path: Path) -> None:
+    file = tmp_path / "data.jsonl"
+    file.write_text(json.dumps({**LINE, "passage": "Founded\u2028in 1962."}, ensure_ascii=False) + "\n")
+    assert read_items(file, None)[0].passage == "Founded\u2028in 1962."
 
 
 def test_too_few_passages_are_told(tmp_path: Path) -> None:

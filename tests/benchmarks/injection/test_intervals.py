@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -7,29 +9,37 @@ from benchmarks.injection.intervals import difference, estimate, recovered
 def test_the_value_is_the_mean_over_questions_and_the_interval_is_the_bootstraps() -> None:
     chance = np.random.default_rng(1)
     scores = [[float(value)] for value in chance.integers(0, 2, 400)]
-    found = estimate([scores])
+    found = estimate([[scores]])
     mean = np.mean([score for (score,) in scores])
     half = 1.96 * np.sqrt(mean * (1 - mean) / 400)
     assert found.value == pytest.approx(mean)
     assert found.low == pytest.approx(mean - half, abs=0.01)
     assert found.high == pytest.approx(mean + half, abs=0.01)
-    assert estimate([scores]) == found
+    assert estimate([[scores]]) == found
 
 
 def test_passages_are_drawn_whole() -> None:
-    alike = [[1.0] * 10 if place % 2 else [0.0] * 10 for place in range(40)]
-    alone = [[score] for passage in alike for score in passage]
+    alike = [[[1.0] * 10 if place % 2 else [0.0] * 10 for place in range(40)]]
+    alone = [[[score] for passage in alike[0] for score in passage]]
     assert estimate([alike]).high - estimate([alike]).low > 2 * (estimate([alone]).high - estimate([alone]).low)
 
 
+def test_seeds_are_drawn_too() -> None:
+    far_apart = [[[1.0]] * 20, [[0.0]] * 20]
+    found = estimate([far_apart])
+    assert (found.low, found.value, found.high) == (0.0, 0.5, 1.0)
+
+
 def test_differences_are_paired() -> None:
-    one = [[float(place % 2)] for place in range(50)]
-    better = [[score + 0.1] for (score,) in one]
+    one = [[[float(place % 2)] for place in range(50)], [[float(place % 3 == 0)] for place in range(50)]]
+    better = [[[score + 0.1] for (score,) in seed] for seed in one]
     found = estimate([better, one], difference)
     assert (found.low, found.value, found.high) == pytest.approx((0.1, 0.1, 0.1))
 
 
 def test_the_share_recovered_is_undefined_where_the_teacher_knows_no_more() -> None:
-    base, teacher, student = [[0.0]] * 4, [[1.0], [1.0], [0.0], [0.0]], [[1.0], [0.0], [0.0], [0.0]]
+    base, teacher, student = [[[0.0]] * 4], [[[1.0], [1.0], [0.0], [0.0]]], [[[1.0], [0.0], [0.0], [0.0]]]
     assert estimate([student, base, teacher], recovered).value == pytest.approx(0.5)
-    assert np.isnan(estimate([base, base, base], recovered).value)
+    nothing = estimate([base, base, base], recovered)
+    assert math.isnan(nothing.value)
+    assert nothing.as_json() == {"value": None, "low": None, "high": None}

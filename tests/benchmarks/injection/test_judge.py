@@ -9,13 +9,15 @@ from threading import Thread
 import pytest
 
 from app.errors import ConfigurationError
-from benchmarks.injection.judge import Judge, judge_all
+from benchmarks.injection import judge as judge_module
+from benchmarks.injection.judge import Given, Judge, judge_all
 
 
 class Grader(BaseHTTPRequestHandler):
-    """Finds an answer right that is "1962", wrong otherwise, and forgets to grade "silence"."""
+    """Finds an answer right that is "1962", wrong otherwise, forgets to grade "silence", and is busy at first."""
 
     asked = 0
+    busy = 0
 
     def do_POST(self) -> None:
         Grader.asked += 1
@@ -25,6 +27,8 @@ class Grader(BaseHTTPRequestHandler):
         said = "Well." if answer == "silence" else f"A first guess is GRADE: INCORRECT.\nNo.\n**GRADE: {verdict}**"
         body = json.dumps({"choices": [{"message": {"content": said}}]}).encode()
         status = 200 if self.headers["Authorization"] == "Bearer secret" else 401
+        if Grader.busy:
+            Grader.busy, status = Grader.busy - 1, 429
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -44,12 +48,35 @@ def url() -> Iterator[str]:
 
 def test_the_last_grade_counts_and_none_is_asked_for_twice(url: str, tmp_path: Path) -> None:
     judge = Judge(url, "grader", "secret")
-    asked = [(key, "When?", ["1962"], answer) for key, answer in [("a", "1962"), ("b", "1963"), ("c", "silence")]]
-    wanted = {"a": True, "b": False, "c": None}
+    asked = [Given("When?", ("1962",), answer) for answer in ("1962", "1963", "1962")]
     before = Grader.asked
-    assert judge_all(judge, asked, tmp_path / "grades.json", "judging") == wanted
-    assert judge_all(judge, asked, tmp_path / "grades.json", "judging") == wanted
-    assert Grader.asked == before + 3
+    assert judge_all(judge, asked, tmp_path / "grades.json", "judging") == [True, False, True]
+    assert judge_all(judge, asked, tmp_path / "grades.json", "judging") == [True, False, True]
+    assert Grader.asked == before + 2
+
+
+def test_another_answer_gets_a_grade_of_its_own(url: str, tmp_path: Path) -> None:
+    judge = Judge(url, "grader", "secret")
+    assert judge_all(judge, [Given("When?", ("1962",), "1962")], tmp_path / "grades.json", "judging") == [True]
+    assert judge_all(judge, [Given("When?", ("1962",), "1963")], tmp_path / "grades.json", "judging") == [False]
+
+
+def test_a_reply_without_a_grade_is_asked_for_again_and_not_kept(url: str, tmp_path: Path) -> None:
+    judge, asked = Judge(url, "grader", "secret"), [Given("When?", ("1962",), "silence")]
+    before = Grader.asked
+    for _ in range(2):
+        assert judge_all(judge, asked, tmp_path / "grades.json", "judging") == [None]
+    assert Grader.asked == before + 4
+
+
+def test_a_judge_that_is_busy_is_asked_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge_module, "_WAITS", (0.01, 0.01))
+    Grader.busy = 2
+    assert Judge(url, "grader", "secret").grade("When?", ["1962"], "1962") is True
+    Grader.busy = 3
+    with pytest.raises(ConfigurationError, match="429"):
+        Judge(url, "grader", "secret").grade("When?", ["1962"], "1962")
+    Grader.busy = 0
 
 
 def test_a_judge_that_cannot_be_asked_is_named(url: str) -> None:
