@@ -23,6 +23,8 @@ TEMPLATE = "ingrain_template"
 _ON_EITHER_ENGINE = {"_engine", "servers"}
 """Fixtures of the engine that `tests.engine.dialects.DIALECT` names."""
 
+os.environ.pop("COLUMNS", None)  # processes of pytest-xdist have it, and our commands print as wide as it says
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -155,7 +155,7 @@ BAD_BODIES: list[tuple[str, Any, int, str, str | None, str]] = [
     ("NUL", {"text": "one two \0 three four"}, 422, "invalid-document", "text", "is NUL"),
     ("unknown field", {"text": LIGHTHOUSE, "titel": "x"}, 422, "invalid-input", "titel", "not a field"),
     ("unknown setting", {"text": LIGHTHOUSE, "settings": {"rnak": 8}}, 422, "invalid-settings", "settings.rnak",
-     "'rnak' is not a setting. Did you mean 'rank'? The settings are: answers_per_question"),
+     "'rnak' is not a setting. Did you mean 'rank'? The settings are: alias_degraded, answers_per_question"),
     ("rank too high", {"text": LIGHTHOUSE, "settings": {"rank": 128}}, 422, "invalid-settings", "settings.rank",
      "is 128; this engine serves ranks up to 64 (INGRAIN_MAX_LORA_RANK)"),
     ("rank out of range", {"text": LIGHTHOUSE, "settings": {"rank": 0}}, 422, "invalid-settings", "settings.rank",
