@@ -16,13 +16,18 @@ class FailedFloor(BaseModel):
     """A floor that an adapter is below."""
 
     floor: Literal["min_retention", "min_recall"] = Field(description="The setting that asks for it.")
+    of: Literal["new", "old"] | None = Field(
+        None, description="Of a child's min_recall: whose questions, the new documents' or (old) its parent's."
+    )
     wanted: float = Field(description="The least share, from 0 to 1.", examples=[0.9])
     found: float = Field(description="The share that examine found.", examples=[0.84])
 
 
 _FOUND = {
-    "min_retention": "It answers {found:.1%} as many general questions right as the base model does",
-    "min_recall": "It answers {found:.1%} of the held-out questions right",
+    ("min_retention", None): "It answers {found:.1%} as many general questions right as the base model does",
+    ("min_recall", None): "It answers {found:.1%} of the held-out questions right",
+    ("min_recall", "new"): "It answers {found:.1%} of the new documents' held-out questions right",
+    ("min_recall", "old"): "It answers {found:.1%} of its parent's held-out questions right",
 }
 
 
@@ -30,26 +35,34 @@ def failed_floors(report: Mapping[str, Any], settings: ResolvedSettings) -> list
     """The floors of `settings` that the adapter of the report is below.
 
     - `min_retention`: the adapter's right answers to the general questions, as a share of the base model's.
-    - `min_recall`: the adapter's right answers to the held-out questions, closed-book, as a share of all of them.
+    - `min_recall`: the adapter's right answers to the held-out questions, closed-book, as a share of all of them; of a
+      child to the new documents' and to its parent's, each by itself, so that neither can hide the other.
     """
     retention = report.get("retention") or {}
-    recall = (report.get("recall") or {}).get("adapter") or {}
-    found = {
-        "min_retention": _share(retention.get("adapter_right"), retention.get("base_right")),
-        "min_recall": _share(recall.get("right"), recall.get("of")),
-    }
+    old = report.get("old")
+    found: list[tuple[str, str | None, float | None]] = [
+        ("min_retention", None, _share(retention.get("adapter_right"), retention.get("base_right"))),
+        ("min_recall", "new" if old else None, _recall(report)),
+    ]
+    if old:
+        found.append(("min_recall", "old", _recall(old)))
     wanted = {"min_retention": settings.min_retention, "min_recall": settings.min_recall}
     return [
-        FailedFloor.model_validate({"floor": floor, "wanted": wanted[floor], "found": round(share, 4)})
-        for floor, share in found.items()
+        FailedFloor.model_validate({"floor": floor, "of": of, "wanted": wanted[floor], "found": round(share, 4)})
+        for floor, of, share in found
         if share is not None and share < wanted[floor]
     ]
 
 
 def sentence_of(failed: Mapping[str, Any]) -> str:
     """A failed floor in words. `failed`: as the API gives it."""
-    found = _FOUND[failed["floor"]].format(found=failed["found"])
+    found = _FOUND[failed["floor"], failed.get("of")].format(found=failed["found"])
     return f"{found}; at least {failed['wanted']:.1%} were asked for ({failed['floor']})."
+
+
+def _recall(section: Mapping[str, Any]) -> float | None:
+    counted = (section.get("recall") or {}).get("adapter") or {}
+    return _share(counted.get("right"), counted.get("of"))
 
 
 def _share(right: int | None, of: int | None) -> float | None:

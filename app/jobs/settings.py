@@ -35,7 +35,10 @@ class JobSettings(BaseModel):
         None, ge=0, le=1, description="Floor: general answers right, as a share of the base model's; by the service."
     )
     min_recall: float | None = Field(
-        None, ge=0, le=1, description="Floor: share of the held-out questions right; by the service."
+        None,
+        ge=0,
+        le=1,
+        description="Floor: share of the held-out questions right, of a child its own and its parent's; by the service.",
     )
     alias_degraded: bool = Field(False, description="Put the adapter behind its alias even if it is below a floor.")
     rehearsal: float | None = Field(None, ge=0, le=1000, description="A parent's pairs an epoch, for each new pair.")

@@ -192,7 +192,7 @@ def test_a_degraded_adapter_says_why_and_gets_an_alias_when_it_is_pointed(api: h
         "orvenna",
         [],
     )
-    assert adapter["failed_floors"] == [{"floor": "min_recall", "wanted": 0.9, "found": 0.8}]
+    assert adapter["failed_floors"] == [{"floor": "min_recall", "of": None, "wanted": 0.9, "found": 0.8}]
     assert api.get("/v1/adapters").json()["data"] == [adapter]
     assert api.get(f"/v1/jobs/{taken['job']['id']}").json()["degraded"] is True
     assert [model["id"] for model in api.get("/v1/models").json()["data"]] == ["smollm2-135m", adapter_id]

@@ -44,6 +44,24 @@ def test_what_cannot_be_measured_does_not_fail(unmeasured: dict[str, Any]) -> No
     assert failed_floors(unmeasured, settings(min_retention=1, min_recall=1)) == []
 
 
+def child(new: tuple[int, int], old: tuple[int, int]) -> dict[str, Any]:
+    section = {"adapter_id": "adp_1", "recall": {"adapter": {"right": old[0], "of": old[1]}}, "items": []}
+    return {**report(right=new[0], of=new[1]), "old": section}
+
+
+def test_a_child_that_forgot_what_its_parent_knew_is_below_the_floor_of_recall() -> None:
+    wanted = settings(min_retention=0, min_recall=0.5)
+    assert failed_floors(child(new=(4, 4), old=(8, 16)), wanted) == []
+    forgot = failed_floors(child(new=(16, 16), old=(1, 4)), wanted)
+    assert forgot == [FailedFloor(floor="min_recall", of="old", wanted=0.5, found=0.25)]
+    missed = failed_floors(child(new=(1, 4), old=(16, 16)), wanted)
+    assert missed == [FailedFloor(floor="min_recall", of="new", wanted=0.5, found=0.25)]
+    assert [sentence_of(each.model_dump()) for each in forgot + missed] == [
+        "It answers 25.0% of its parent's held-out questions right; at least 50.0% were asked for (min_recall).",
+        "It answers 25.0% of the new documents' held-out questions right; at least 50.0% were asked for (min_recall).",
+    ]
+
+
 def test_floors_that_are_not_chosen_are_the_installations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INGRAIN_MIN_RETENTION", "0.5")
     monkeypatch.setenv("INGRAIN_MIN_RECALL", "0.25")
