@@ -23,6 +23,7 @@ from app.adapters.report_schemas import (
 )
 from app.adapters.schemas import DocumentRef
 from app.intervals import wilson
+from app.jobs.settings import without_marks
 from app.models import STAGES, Adapter
 
 Json = Mapping[str, Any]
@@ -51,7 +52,7 @@ def view(adapter: Adapter, found: Json) -> Report:
         loss=[LossPoint(step=step, distil=distil, retention=kept) for step, distil, kept in found.get("loss", [])],
         stages=[_cost(stage, finished[stage]) for stage in STAGES if stage in finished],
         training=summaries["distil"],
-        settings=adapter.settings,
+        settings=without_marks(adapter.settings),
         seed=adapter.settings.get("seed"),
         versions=_versions(found, summaries["publish"]),
         # sections that only some adapters have

@@ -118,6 +118,17 @@ def test_an_adapter_below_a_floor_of_its_job_is_degraded(small_home: Path, sqlit
         assert session.get(Alias, "b") is None
 
 
+def test_a_floor_that_the_job_named_and_nobody_could_measure_degrades_its_adapter(
+    small_home: Path, sqlite_database: str
+) -> None:
+    unmeasured, default = add_job(min_retention=0.5), add_job()
+    assert [run(job_id).status for job_id in (unmeasured, default)] == [JobStatus.SUCCEEDED] * 2
+    assert get_job(default).adapter.failed_floors is None
+    assert get_job(unmeasured).adapter.failed_floors == [
+        {"floor": "min_retention", "of": None, "wanted": 0.5, "found": None}
+    ]
+
+
 def add_child(parent: Job, *, left_out: bool = False) -> str:
     """A job whose adapter goes on from that of `parent`; the job's id."""
     job_id = add_job(text="The lighthouse burns paraffin.")

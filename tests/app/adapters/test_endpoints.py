@@ -177,6 +177,8 @@ def test_the_floors_of_a_job_are_the_requests_or_the_installations(
 
     assert floors() == [0.7, 0.2, False]
     assert floors(min_retention=0, min_recall=1, alias_degraded=True) == [0, 1, True]
+    settings = api.get("/v1/adapters").json()["data"][0]["settings"]
+    assert api.post("/v1/documents", json={"text": LIGHTHOUSE, "settings": settings}).status_code == 202
     refused = api.post("/v1/documents", json={"text": LIGHTHOUSE, "settings": {"min_recall": 1.1}})
     assert (refused.status_code, refused.json()["field"]) == (422, "settings.min_recall")
 
