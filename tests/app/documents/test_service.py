@@ -130,6 +130,34 @@ def test_a_document_that_adapters_know_goes_only_with_them(api: httpx.Client, tm
     assert api.get(f"/v1/adapters/{other['adapter']['id']}").status_code == 200
 
 
+@pytest.mark.parametrize("broken", ["documents/", "adapters/", "jobs/"])
+def test_where_the_store_fails_the_same_request_finishes_the_deletion(
+    api: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    taken = post(api)
+    finish(taken, tmp_path)
+    document_id = taken["document"]["id"]
+    url, store = f"/v1/documents/{document_id}", Path(get_settings().resolved_store_url.removeprefix("file://"))
+    delete = Store.delete
+
+    def fail(self: Store, path: str) -> None:
+        if path.startswith(broken):
+            raise OSError(5, "Input/output error", path)
+        delete(self, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "delete", fail)
+        answer = api.delete(url, params={"cascade": True})
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready")
+    assert "the same DELETE again" in answer.json()["detail"]
+    assert (store / "documents" / document_id).exists() == (broken == "documents/"), "the bytes go first"
+    assert api.get(url).status_code == 200
+    assert api.delete(url, params={"cascade": True}).status_code == 204
+    assert api.get(url).status_code == 404
+    for folder in ("documents", "adapters", "jobs"):
+        assert list((store / folder).iterdir()) == []
+
+
 def test_a_document_that_is_being_learnt_is_not_deleted(api: httpx.Client, tmp_path: Path) -> None:
     taken = post(api)
     url = f"/v1/documents/{taken['document']['id']}"
