@@ -116,7 +116,9 @@ def create(services: Services, new: NewAdapter, key: str | None) -> Answer:
 
 
 def find_parent(session: Session, services: Services, name: str | None) -> Adapter | None:
-    """The adapter to go on from, by its id or an alias, with its job locked so that it stays; None without a name.
+    """The adapter to go on from, by its id or an alias; None without a name.
+
+    It stays until the transaction ends: its documents are locked, and then its job, in the order of a deletion.
 
     Raises:
         InvalidInput: there is no such adapter.
@@ -129,6 +131,8 @@ def find_parent(session: Session, services: Services, name: str | None) -> Adapt
     alias = queries.find_alias(session, name) if _ALIAS.fullmatch(name) else None
     adapter_id = alias.adapter_id if alias else name
     adapter = queries.find(session, adapter_id) if is_id("adp", adapter_id) else None
+    if adapter is not None:
+        documents.find_all(session, [document.id for document in adapter.documents], keep=True)
     if adapter is None or queries.lock_job(session, adapter_id) is None:
         raise InvalidInput(f"The adapter {name} does not exist; give the id or an alias of one.", field="parent")
     if adapter.status != AdapterStatus.READY:
