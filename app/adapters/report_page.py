@@ -13,6 +13,7 @@ from app.adapters.plots import loss_curve
 from app.adapters.report_schemas import Recall, Report
 from app.figures import duration, number, percent, signed
 from app.intervals import wilson
+from app.jobs.floors import sentence_of
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 HEADERS: Final[Mapping[str, str]] = {"Content-Security-Policy": POLICY, "Vary": "Accept"}
@@ -34,6 +35,7 @@ def html(report: Report) -> str:
         who=_who,
         curve=loss_curve(report.loss),
         wilson=wilson,
+        failed=[sentence_of(failed.model_dump()) for failed in report.failed_floors],
         total_seconds=sum(stage.seconds for stage in report.stages),
     )
 

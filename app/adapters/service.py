@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.adapters import parents, queries, reports
+from app.adapters import artefacts, parents, queries, reports
 from app.adapters.report_schemas import Report
 from app.adapters.schemas import AdapterRef, AdapterTaken, AdapterView, NewAdapter
 from app.dependencies import Services
@@ -24,6 +24,7 @@ from app.jobs.settings import ResolvedSettings
 from app.models import Adapter, AdapterStatus, Alias, Document, Job, JobStatus
 from app.pages import cut
 from app.settings import Settings
+from app.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -207,7 +208,7 @@ def not_ready(adapter: Adapter, called: str) -> AdapterNotReady:
     )
 
 
-def report(session: Session, adapter_id: str) -> Report:
+def report(session: Session, store: Store, adapter_id: str) -> Report:
     """What the adapter knows, and what it took to make.
 
     Raises:
@@ -216,7 +217,7 @@ def report(session: Session, adapter_id: str) -> Report:
     """
     adapter = get(session, adapter_id)
     if adapter.report is not None:
-        return reports.view(adapter, adapter.report)
+        return reports.view(adapter, adapter.report, artefacts.coverage_gaps(store, adapter.job.id))
     if adapter.status != AdapterStatus.READY:
         raise not_ready(adapter, adapter_id)
     raise NotFound(f"The adapter {adapter_id} has no report.")

@@ -83,6 +83,13 @@ def test_a_page_needs_nothing_else() -> None:
     assert ("meta", {"http-equiv": "Content-Security-Policy", "content": report_page.POLICY}) in reader.seen
 
 
+def test_the_page_tells_what_the_adapter_lacks() -> None:
+    text = " ".join("".join(read(whole()).text).split())
+    assert "Degraded. It answers 25.0% of its parent's held-out questions right" in text
+    assert "Stale. Replaced since: The Hollin Museum." in text
+    assert "It has 99 halls. p99 99" in text
+
+
 def test_nobodys_text_becomes_markup() -> None:
     plain, evil = read(whole()), read(whole(EVIL))
     assert [tag for tag, _ in evil.seen] == [tag for tag, _ in plain.seen]
