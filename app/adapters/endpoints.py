@@ -90,7 +90,7 @@ def get_adapter(adapter_id: str, session: Database) -> AdapterView:
     response_model=Report,
     responses={
         200: {
-            "description": "The report; with `Accept: text/html` or `format=html` as a page for people.",
+            "description": "The report; as a page for people with `format=html`, or if `Accept` likes `text/html` best.",
             "content": {"text/html": {"schema": {"type": "string"}}},
         },
         **problems(NotFound, AdapterNotReady, InvalidInput),
@@ -112,7 +112,7 @@ def get_adapter_report(
     became of general knowledge; how much of the documents the pairs cover; the training, time and tokens.
     """
     report = service.report(session, parts.store, adapter_id)
-    if (format_ or ("html" if "text/html" in request.headers.get("accept", "") else "json")) == "html":
+    if (format_ or ("html" if report_page.is_wanted(request.headers.get("accept", "")) else "json")) == "html":
         return HTMLResponse(report_page.html(report), headers=report_page.HEADERS)
     response.headers["Vary"] = "Accept"
     return report
