@@ -90,7 +90,7 @@ def get_adapter(adapter_id: str, session: Database) -> AdapterView:
     response_model=Report,
     responses={
         200: {
-            "description": "The report; as a page for people with `format=html`, or if `Accept` likes `text/html` best.",
+            "description": "The report; with `format=html`, or if `Accept` likes `text/html` best, as a page.",
             "content": {"text/html": {"schema": {"type": "string"}}},
         },
         **problems(NotFound, AdapterNotReady, InvalidInput),

@@ -27,7 +27,10 @@ class Recall(BaseModel):
 
     base: Score | None = Field(None, description="The base model, closed-book.")
     retrieval: Score | None = Field(
-        None, description="The base model with the passages that BM25 finds best for the question in its prompt."
+        None,
+        description="The base model with the passages in its prompt that BM25 finds best for the question: of those "
+        "that the teacher taught from, asked as the teacher is. A chat with `retrieval` finds longer passages, by the "
+        "installation's ranking, and asks the plain question.",
     )
     teacher: Score | None = Field(None, description="The base model with the question's own passage in its prompt.")
     adapter: Score | None = Field(None, description="The adapter, closed-book.")

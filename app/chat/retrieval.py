@@ -76,7 +76,11 @@ def _last_question(messages: Messages) -> int:
 
 
 def _beside(found: Sequence[Found], question: str) -> str:
-    """As the teacher reads a passage (worker/distillation/prompts.py): in the user's turn, the question last."""
+    """The passages in the user's turn, the question last.
+
+    So stands the passage in the teacher's prompt too, but that also asks for one short sentence, and may show examples
+    (worker/distillation/prompts.py). Here nothing else is added to what the client wrote.
+    """
     return "\n\n".join([*(one.passage.shown for one in found), question])
 
 

@@ -171,6 +171,12 @@ def api_on_postgres(postgres_database: str) -> Iterator[httpx.Client]:
         yield client
 
 
+def somebody_waits() -> bool:
+    with unit_of_work() as session:  # a new one each time: a transaction sees the activity as it was at its beginning
+        waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return bool(session.scalar(waiting))
+
+
 def test_a_child_is_made_while_a_document_of_its_parent_is_being_replaced(
     api_on_postgres: httpx.Client, tmp_path: Path
 ) -> None:
@@ -193,9 +199,7 @@ def test_a_child_waits_for_a_deletion_without_holding_what_that_needs(
         with unit_of_work() as session:
             assert queries.lock(session, parent["document"]["id"]) is not None
             child = pool.submit(httpx.post, f"{api_on_postgres.base_url}/v1/documents", json=body, timeout=30)
-            with unit_of_work() as looking:
-                waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-                wait_until(lambda: looking.scalar(waiting), "the child waits for the document")
+            wait_until(somebody_waits, "the child waits for the document")
             session.execute(text("SET LOCAL lock_timeout = '3s'"))
             assert adapter_rows.lock_job(session, parent["adapter"]["id"]) is not None
         assert child.result().status_code == 202
