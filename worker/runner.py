@@ -20,7 +20,7 @@ from app.errors import ConfigurationError, EngineUnavailable, StageError
 from app.jobs import leases, queries
 from app.jobs.floors import failed_floors
 from app.jobs.leases import Lease, LeaseLost
-from app.jobs.settings import JobSettings, resolve
+from app.jobs.settings import resolve_stored
 from app.models import STAGES, Job
 from app.settings import Settings
 from app.store import get_store
@@ -210,7 +210,7 @@ class Runner:
             "adapter_id": job.adapter_id,
             "stage": stage,
             "module": self._stages[stage],
-            "settings": resolve(JobSettings.model_validate(job.adapter.settings)).model_dump(mode="json"),
+            "settings": resolve_stored(job.adapter.settings).model_dump(mode="json"),
             "scratch": str(scratch),
             "worker_pid": os.getpid(),
             **inputs,
@@ -281,7 +281,7 @@ class Runner:
         """The ending of a job whose adapter is in the store: stage, adapter, alias and job change together."""
         store = get_store()
         report = json.loads(store.read_bytes(f"jobs/{job.id}/examine/report.json"))
-        failed = failed_floors(report, resolve(JobSettings.model_validate(job.adapter.settings)))
+        failed = failed_floors(report, resolve_stored(job.adapter.settings))
         files = store.manifest(f"adapters/{job.adapter_id}")["files"]
         if WEIGHTS_FILE not in files:
             detail = f"The stage publish left no {WEIGHTS_FILE}."

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from app.adapters.pair_filters import PairFilter
 from app.adapters.schemas import PairView
+from app.errors import NotFound
 from app.pages import number_cursor
 from app.store import Store
 
@@ -44,6 +45,15 @@ def pairs_page(
                 return page, str(number)
             page.append(PairView.model_validate(pair))
     return page, None
+
+
+def coverage_gaps(store: Store, job_id: str) -> list[dict[str, Any]]:
+    """The sentences of which answer's pairs do not ask for something; none where that was not measured."""
+    try:
+        gaps: list[dict[str, Any]] = json.loads(store.read_bytes(f"jobs/{job_id}/answer/coverage.json"))
+    except NotFound:
+        return []
+    return gaps
 
 
 def _read(store: Store, path: str) -> Iterator[dict[str, Any]]:

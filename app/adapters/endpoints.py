@@ -90,7 +90,7 @@ def get_adapter(adapter_id: str, session: Database) -> AdapterView:
     response_model=Report,
     responses={
         200: {
-            "description": "The report; with `Accept: text/html` or `format=html` as a page for people.",
+            "description": "The report; with `format=html`, or if `Accept` likes `text/html` best, as a page.",
             "content": {"text/html": {"schema": {"type": "string"}}},
         },
         **problems(NotFound, AdapterNotReady, InvalidInput),
@@ -99,6 +99,7 @@ def get_adapter(adapter_id: str, session: Database) -> AdapterView:
 def get_adapter_report(
     adapter_id: str,
     session: Database,
+    parts: Parts,
     request: Request,
     response: Response,
     format_: Annotated[
@@ -110,8 +111,8 @@ def get_adapter_report(
     Held-out questions answered by the base model, the base model with retrieval, the teacher and the adapter; what
     became of general knowledge; how much of the documents the pairs cover; the training, time and tokens.
     """
-    report = service.report(session, adapter_id)
-    if (format_ or ("html" if "text/html" in request.headers.get("accept", "") else "json")) == "html":
+    report = service.report(session, parts.store, adapter_id)
+    if (format_ or ("html" if report_page.is_wanted(request.headers.get("accept", "")) else "json")) == "html":
         return HTMLResponse(report_page.html(report), headers=report_page.HEADERS)
     response.headers["Vary"] = "Accept"
     return report

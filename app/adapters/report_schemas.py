@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.adapters.schemas import DocumentRef
+from app.jobs.floors import FailedFloor
 
 
 class Score(BaseModel):
@@ -26,7 +27,10 @@ class Recall(BaseModel):
 
     base: Score | None = Field(None, description="The base model, closed-book.")
     retrieval: Score | None = Field(
-        None, description="The base model with the passages that BM25 finds best for the question in its prompt."
+        None,
+        description="The base model with the passages in its prompt that BM25 finds best for the question: of those "
+        "that the teacher taught from, asked as the teacher is. A chat with `retrieval` finds longer passages, by the "
+        "installation's ranking, and asks the plain question.",
     )
     teacher: Score | None = Field(None, description="The base model with the question's own passage in its prompt.")
     adapter: Score | None = Field(None, description="The adapter, closed-book.")
@@ -123,12 +127,24 @@ class Retention(BaseModel):
     lost: list[LostPrompt] = Field(default_factory=list)
 
 
+class CoverageGap(BaseModel):
+    """A sentence of which something is not asked for."""
+
+    passage_id: str
+    sentence: str
+    covered: bool = Field(description="Whether some pair asks for something in it.")
+    missing: list[str] = Field(description="Its names, numbers and dates that no pair asks for.")
+
+
 class Coverage(BaseModel):
     """How much of the documents the training pairs ask for. Further fields count it by kind."""
 
     model_config = ConfigDict(extra="allow")
 
     share: float | None = Field(description="From 0 to 1; null where nothing was there to be counted.")
+    gaps: list[CoverageGap] = Field(
+        default_factory=list, description="The first 100 sentences of which something is not asked for."
+    )
 
 
 class Pairs(BaseModel):
@@ -173,7 +189,10 @@ class Report(BaseModel):
     base_model: str
     base_revision: str | None
     documents: list[DocumentRef]
+    stale_documents: list[str] = Field(description="Those of its documents that were replaced since, by id.")
     ready_at: datetime | None
+    degraded: bool = Field(description="Whether it is below a floor.")
+    failed_floors: list[FailedFloor] = Field(description="The floors that it is below.")
     recall: Recall
     recovered: float | None = Field(
         description="Share of the teacher's knowledge that the adapter has: (adapter - base) / (teacher - base) of the "

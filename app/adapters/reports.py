@@ -3,8 +3,8 @@
 What can be reckoned is reckoned when the report is read, so that adapters made long ago have it too.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from app.adapters.report_schemas import (
     Coverage,
@@ -21,17 +21,20 @@ from app.adapters.report_schemas import (
     Score,
     StageCost,
 )
-from app.adapters.schemas import DocumentRef
+from app.adapters.schemas import DocumentRef, stale_documents
 from app.intervals import wilson
+from app.jobs.floors import FailedFloor
+from app.jobs.settings import without_marks
 from app.models import STAGES, Adapter
 
 Json = Mapping[str, Any]
 
+_MOST_GAPS: Final = 100
 _PUT_ELSEWHERE = {*Report.model_fields, "drift", "general"}
 
 
-def view(adapter: Adapter, found: Json) -> Report:
-    """The report of an adapter, of whose job examine has `found` this."""
+def view(adapter: Adapter, found: Json, gaps: Sequence[Json] = ()) -> Report:
+    """The report of an adapter, of whose job examine has `found` this, and answer these `gaps` in its coverage."""
     finished: Json = adapter.job.finished_stages
     summaries = {stage: finished.get(stage, {}).get("summary") or {} for stage in STAGES}
     recall = Recall(**_scores(found))
@@ -40,18 +43,21 @@ def view(adapter: Adapter, found: Json) -> Report:
         base_model=adapter.base_model,
         base_revision=adapter.base_revision,
         documents=[DocumentRef(id=document.id, title=document.title) for document in adapter.documents],
+        stale_documents=stale_documents(adapter),
         ready_at=adapter.ready_at,
+        degraded=adapter.degraded,
+        failed_floors=[FailedFloor.model_validate(failed) for failed in adapter.failed_floors or []],
         recall=recall,
         recovered=_recovered(recall),
         retention=_retention(found),
-        coverage=_coverage(summaries["answer"]),
+        coverage=_coverage(summaries["answer"], gaps),
         items=[ReportItem.model_validate(item) for item in found.get("items", [])],
         old=_old(found["old"]) if "old" in found else None,
         pairs=_pairs(summaries),
         loss=[LossPoint(step=step, distil=distil, retention=kept) for step, distil, kept in found.get("loss", [])],
         stages=[_cost(stage, finished[stage]) for stage in STAGES if stage in finished],
         training=summaries["distil"],
-        settings=adapter.settings,
+        settings=without_marks(adapter.settings),
         seed=adapter.settings.get("seed"),
         versions=_versions(found, summaries["publish"]),
         # sections that only some adapters have
@@ -96,10 +102,11 @@ def _retention(found: Json) -> Retention | None:
     return None
 
 
-def _coverage(summary: Json) -> Coverage | None:
+def _coverage(summary: Json, gaps: Sequence[Json]) -> Coverage | None:
     if "coverage" not in summary:
         return None
-    return Coverage(**{**summary.get("coverage_details", {}), "share": summary["coverage"]})
+    told = {"share": summary["coverage"], "gaps": gaps[:_MOST_GAPS]}
+    return Coverage.model_validate({**summary.get("coverage_details", {}), **told})
 
 
 def _versions(found: Json, publish: Json) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.jobs.floors import FailedFloor
 from app.jobs.schemas import JobRef
-from app.jobs.settings import JobSettings
+from app.jobs.settings import JobSettings, without_marks
 from app.models import Adapter, AdapterStatus, Alias, JobStatus
 from app.validation import clean_metadata
 
@@ -102,7 +102,7 @@ class AdapterView(BaseModel):
             stale_documents=stale,
             is_stale=bool(stale),
             job=JobRef(id=adapter.job.id, status=JobStatus(adapter.job.status)),
-            settings=adapter.settings,
+            settings=without_marks(adapter.settings),
             alias=adapter.alias,
             aliases=list(aliases),
             degraded=adapter.degraded,

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.adapters import parents, queries, reports
+from app.adapters import artefacts, parents, queries, reports
 from app.adapters.report_schemas import Report
 from app.adapters.schemas import AdapterRef, AdapterTaken, AdapterView, NewAdapter
 from app.dependencies import Services
@@ -24,6 +24,7 @@ from app.jobs.settings import ResolvedSettings
 from app.models import Adapter, AdapterStatus, Alias, Document, Job, JobStatus
 from app.pages import cut
 from app.settings import Settings
+from app.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,9 @@ def create(services: Services, new: NewAdapter, key: str | None) -> Answer:
 
 
 def find_parent(session: Session, services: Services, name: str | None) -> Adapter | None:
-    """The adapter to go on from, by its id or an alias, with its job locked so that it stays; None without a name.
+    """The adapter to go on from, by its id or an alias; None without a name.
+
+    It stays until the transaction ends: its documents are locked, and then its job, in the order of a deletion.
 
     Raises:
         InvalidInput: there is no such adapter.
@@ -129,6 +132,8 @@ def find_parent(session: Session, services: Services, name: str | None) -> Adapt
     alias = queries.find_alias(session, name) if _ALIAS.fullmatch(name) else None
     adapter_id = alias.adapter_id if alias else name
     adapter = queries.find(session, adapter_id) if is_id("adp", adapter_id) else None
+    if adapter is not None:
+        documents.find_all(session, [document.id for document in adapter.documents], keep=True)
     if adapter is None or queries.lock_job(session, adapter_id) is None:
         raise InvalidInput(f"The adapter {name} does not exist; give the id or an alias of one.", field="parent")
     if adapter.status != AdapterStatus.READY:
@@ -203,7 +208,7 @@ def not_ready(adapter: Adapter, called: str) -> AdapterNotReady:
     )
 
 
-def report(session: Session, adapter_id: str) -> Report:
+def report(session: Session, store: Store, adapter_id: str) -> Report:
     """What the adapter knows, and what it took to make.
 
     Raises:
@@ -212,7 +217,7 @@ def report(session: Session, adapter_id: str) -> Report:
     """
     adapter = get(session, adapter_id)
     if adapter.report is not None:
-        return reports.view(adapter, adapter.report)
+        return reports.view(adapter, adapter.report, artefacts.coverage_gaps(store, adapter.job.id))
     if adapter.status != AdapterStatus.READY:
         raise not_ready(adapter, adapter_id)
     raise NotFound(f"The adapter {adapter_id} has no report.")

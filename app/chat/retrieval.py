@@ -11,7 +11,7 @@ from app.chat.schemas import ChatRequest, FoundPassage, Retrieval
 from app.dependencies import Services
 from app.documents import service as documents
 from app.errors import BadEngineRequest, InvalidRequest, NotFound
-from app.retrieval.indexes import Found
+from app.retrieval.indexes import Found, check_size
 
 Messages = list[dict[str, Any]]
 
@@ -25,8 +25,8 @@ async def with_passages(
     """The messages with passages in the last turn of the user, and those passages, the best first.
 
     Raises:
-        InvalidRequest: no document is named and none belongs to the model, one is not the adapter's, or no turn is the
-            user's.
+        InvalidRequest: no document is named and none belongs to the model, one is not the adapter's, they are too
+            large together, or no turn is the user's.
         NotFound: a document does not exist.
     """
     turn = _last_question(messages)
@@ -76,7 +76,11 @@ def _last_question(messages: Messages) -> int:
 
 
 def _beside(found: Sequence[Found], question: str) -> str:
-    """As the teacher reads a passage (worker/distillation/prompts.py): in the user's turn, the question last."""
+    """The passages in the user's turn, the question last.
+
+    So stands the passage in the teacher's prompt too, but that also asks for one short sentence, and may show examples
+    (worker/distillation/prompts.py). Here nothing else is added to what the client wrote.
+    """
     return "\n\n".join([*(one.passage.shown for one in found), question])
 
 
@@ -107,10 +111,13 @@ def _titles(services: Services, wanted: Sequence[str] | None, target: Target) ->
     with services.unit_of_work(reads_only=True) as session:
         own = None
         if target.adapter_id is not None:
-            own = {document.id: document.title for document in adapters.get(session, target.adapter_id).documents}
+            known = adapters.get(session, target.adapter_id).documents
+            own = {document.id: document.title for document in known}
             if not wanted:
+                check_size(document.size_bytes for document in known)
                 return own
         chosen: dict[str, str] = {}
+        sizes: dict[str, int] = {}
         for number, document_id in enumerate(wanted or ()):
             field = f"documents.{number}"
             try:
@@ -123,5 +130,6 @@ def _titles(services: Services, wanted: Sequence[str] | None, target: Target) ->
                     f"({', '.join(own)}). Leave it out, or ask the base model {target.base_model}.",
                     field=field,
                 )
-            chosen[document.id] = document.title
+            chosen[document.id], sizes[document.id] = document.title, document.size_bytes
+    check_size(sizes.values())
     return chosen

@@ -10,6 +10,7 @@ from app.api_client import IngrainClient, Json
 from app.commands.shared import Screen
 from app.errors import ConfigurationError
 from app.figures import duration, number, percent, signed
+from app.jobs.floors import sentence_of
 
 _WHO = {
     "base": "base model, closed-book",
@@ -85,6 +86,11 @@ def _asked(recall: Json) -> list[str]:
 def _show(console: Console, report: Json) -> None:
     titles = ", ".join(document["title"] for document in report["documents"])
     console.print(f"[bold]{report['adapter_id']}[/]  {escape(titles)}")
+    for failed in report["failed_floors"]:
+        console.print(f"Degraded: {sentence_of(failed)}", style="yellow", markup=False)
+    for document in report["documents"]:
+        if document["id"] in report["stale_documents"]:
+            console.print(f"Stale: {document['title']} ({document['id']}) was replaced", style="yellow", markup=False)
     show_recall(console, report)
     if report["recovered"] is not None:
         console.print(f"Of what the teacher knows and the base model does not, it has {percent(report['recovered'])}")
@@ -92,6 +98,11 @@ def _show(console: Console, report: Json) -> None:
     if report["coverage"] and report["coverage"]["share"] is not None:
         trained = number(report["pairs"]["trained"])
         console.print(f"Coverage: {trained} pairs ask for {percent(report['coverage']['share'])} of the documents")
+        for gap in report["coverage"]["gaps"]:
+            missing = f" ({', '.join(gap['missing'])})" if gap["missing"] else ""
+            console.print(
+                f"  not asked for: {gap['passage_id']}  {gap['sentence']}{missing}", style="dim", markup=False
+            )
     _show_missed(console, "missed by the adapter", report)
     if report["old"]:
         _show_missed(console, "missed of what its parent learnt", report["old"])

@@ -20,6 +20,7 @@ from app.errors import (
     InvalidRequest,
     InvalidSettings,
     NotFound,
+    NotReady,
     UnsupportedMediaType,
     WrongBaseModel,
 )
@@ -118,7 +119,7 @@ def get_document(document_id: str, session: Database) -> DocumentView:
     status_code=204,
     operation_id="deleteDocument",
     summary="Delete a document",
-    responses=problems(NotFound, Conflict, InvalidInput),
+    responses=problems(NotFound, Conflict, InvalidInput, NotReady),
 )
 async def delete_document(
     document_id: str,
@@ -128,14 +129,9 @@ async def delete_document(
     """Forget it, and delete its bytes and its text.
 
     What adapters were made from stays in their weights and pairs, so it is refused while there are any, unless
-    `cascade` deletes them with it.
+    `cascade` deletes them with it. Where the store fails it stays known, and the same DELETE finishes what is left.
     """
-
-    def forget() -> list[tuple[str, str]]:
-        with parts.unit_of_work() as session:
-            return service.remove(session, document_id, cascade)
-
-    for adapter_id, job_id in await run_in_threadpool(forget):
-        await clear(parts, adapter_id, job_id)
-    await run_in_threadpool(parts.store.delete, f"documents/{document_id}")
+    gone = await run_in_threadpool(service.forget, parts, document_id, cascade)
     parts.indexes.forget(document_id)
+    for adapter_id, job_id in gone:
+        await clear(parts, adapter_id, job_id)

@@ -23,9 +23,12 @@ def find(session: Session, document_id: str) -> Document | None:
 
 
 def find_all(session: Session, document_ids: Sequence[str], *, keep: bool = False) -> Sequence[Document]:
-    """Those of the documents that exist. With `keep` nobody can delete them before the transaction ends."""
-    statement = select(Document).where(Document.id.in_(document_ids))
-    return session.scalars(statement.with_for_update(read=True) if keep else statement).all()
+    """Those of the documents that exist. With `keep` nobody can delete them before the transaction ends.
+
+    Who locks documents and jobs locks the documents first, or two transactions could wait for each other.
+    """
+    statement = select(Document).where(Document.id.in_(document_ids)).order_by(Document.id)
+    return session.scalars(statement.with_for_update(read=True, key_share=True) if keep else statement).all()
 
 
 def lock(session: Session, document_id: str) -> Document | None:
@@ -36,12 +39,13 @@ def lock(session: Session, document_id: str) -> Document | None:
 def current(session: Session, external_id: str) -> Document | None:
     """The document under this external id that was not replaced, if there is one.
 
-    Until the transaction ends nobody else can replace it, or post the first one under this id.
+    Until the transaction ends nobody else can replace it, or post the first one under this id. Adapters can be made
+    from it meanwhile.
     """
     if session.get_bind().dialect.name == "postgresql":  # SQLite's transactions take turns anyway
         session.execute(select(func.pg_advisory_xact_lock(_EXTERNAL_ID_LOCK, func.hashtext(external_id))))
     statement = select(Document).where(Document.external_id == external_id, Document.replaced_by.is_(None))
-    return session.scalar(statement.with_for_update())
+    return session.scalar(statement.with_for_update(key_share=True))
 
 
 def remove(session: Session, document: Document) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.adapters import parents
+from app.adapters import artefacts, parents
 from app.adapters import queries as adapter_rows
 from app.adapters import service as adapters
 from app.adapters.schemas import AdapterRef
@@ -15,7 +15,7 @@ from app.documents import queries
 from app.documents.schemas import DocumentTaken, DocumentView, NewDocument
 from app.documents.text import count_words, make_title
 from app.documents.upload import Upload
-from app.errors import Conflict, IngrainError, NotFound
+from app.errors import Conflict, IngrainError, NotFound, NotReady
 from app.idempotency import service as idempotency
 from app.idempotency.service import Answer
 from app.ids import is_id, new_id
@@ -126,13 +126,34 @@ def get(session: Session, document_id: str) -> Document:
     return document
 
 
-def remove(session: Session, document_id: str, cascade: bool) -> list[tuple[str, str]]:
-    """Forget a document; with `cascade` also the adapters that were made from it, given back with their jobs' ids.
+def forget(services: Services, document_id: str, cascade: bool) -> list[tuple[str, str]]:
+    """Forget a document with its bytes and text; with `cascade` also the adapters that were made from it.
+
+    The store is cleared before the rows are gone for good: after an error in between the same call can be repeated.
+
+    Returns:
+        The adapters' ids with their jobs'.
 
     Raises:
         NotFound: there is no such document.
         Conflict: adapters were made from it and are to stay, or one of them is being made.
+        NotReady: the store failed; the rows are still there.
     """
+    with services.unit_of_work() as session:
+        gone = _remove(session, document_id, cascade)
+        try:
+            services.store.delete(f"documents/{document_id}")
+            for adapter_id, job_id in gone:
+                artefacts.delete(services.store, adapter_id, job_id)
+        except OSError as error:
+            raise NotReady(
+                f"The document {document_id} is not wholly deleted: the store failed ({error}). Mend the store, then "
+                "send the same DELETE again; it deletes what is left."
+            ) from error
+    return gone
+
+
+def _remove(session: Session, document_id: str, cascade: bool) -> list[tuple[str, str]]:
     get(session, document_id)
     document = queries.lock(session, document_id)
     if document is None:

@@ -1,5 +1,6 @@
 """The settings of a job: one dial, `effort`, from which every other value follows unless it is set by name."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -35,11 +36,16 @@ class JobSettings(BaseModel):
         None, ge=0, le=1, description="Floor: general answers right, as a share of the base model's; by the service."
     )
     min_recall: float | None = Field(
-        None, ge=0, le=1, description="Floor: share of the held-out questions right; by the service."
+        None,
+        ge=0,
+        le=1,
+        description="Floor: share of the held-out questions right, of a child new and old; by the service.",
     )
     alias_degraded: bool = Field(False, description="Put the adapter behind its alias even if it is below a floor.")
     rehearsal: float | None = Field(None, ge=0, le=1000, description="A parent's pairs an epoch, for each new pair.")
 
+
+FLOORS: Final = ("min_retention", "min_recall")
 
 DERIVED: Final[dict[Effort, dict[str, Any]]] = {
     Effort.QUICK: {
@@ -103,10 +109,26 @@ class ResolvedSettings(BaseModel):
     min_recall: float
     alias_degraded: bool
     rehearsal: float
+    named_floors: tuple[str, ...] = ()
+    """Those that the request set itself: they fail where they cannot be measured."""
 
 
 def resolve(settings: JobSettings) -> ResolvedSettings:
     """Fill in from the dial what the user did not set."""
     chosen = {name: value for name, value in settings.model_dump().items() if value is not None}
     undecided = {"passage_words": None, "learning_rate": None, "min_retention": 0.0, "min_recall": 0.0}
-    return ResolvedSettings.model_validate({**undecided, **DERIVED[settings.effort], **chosen})
+    named = [floor for floor in FLOORS if floor in chosen]
+    return ResolvedSettings.model_validate(
+        {**undecided, **DERIVED[settings.effort], **chosen, "named_floors": named},
+    )
+
+
+def resolve_stored(stored: Mapping[str, Any]) -> ResolvedSettings:
+    """A job's settings as the adapter's row has them. What it lacks, as it is older than a setting, is filled in."""
+    resolved = resolve(JobSettings.model_validate(without_marks(stored)))
+    return resolved.model_copy(update={"named_floors": tuple(stored.get("named_floors", ()))})
+
+
+def without_marks(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings alone, as a request may give them, of what the adapter's row has."""
+    return {name: value for name, value in stored.items() if name != "named_floors"}

@@ -1,17 +1,20 @@
 """The indexes of documents' passages: built on first use, and those used last kept in this process."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
+from app.errors import InvalidRequest
 from app.retrieval.passages import Passage, cut
 from app.retrieval.ranking import Method, Ranker
 from app.store import Store
 
 _MOST_CHARACTERS: Final = 20_000_000
+MOST_BYTES: Final = 20_000_000
+"""Of documents in one index: it takes several times as much memory."""
 _Key = tuple[str, ...]
 
 
@@ -21,6 +24,21 @@ class Found:
 
     passage: Passage
     score: float
+
+
+def check_size(sizes: Iterable[int]) -> None:
+    """Whether an index of documents of these sizes, in bytes, may be built.
+
+    Raises:
+        InvalidRequest: they are too large together.
+    """
+    total = sum(sizes)
+    if total > MOST_BYTES:
+        raise InvalidRequest(
+            f"The documents to find passages in have {total / 1e6:.1f} MB together; one index holds up to "
+            f'{MOST_BYTES / 1e6:.1f} MB. Name fewer of them ("documents": ["doc_…"]).',
+            field="documents",
+        )
 
 
 class Index:
@@ -53,12 +71,13 @@ class Indexes:
         self._most_characters = most_characters
         self._kept: OrderedDict[_Key, Future[Index]] = OrderedDict()
         self._lock = Lock()
+        self._building = Lock()
 
     def of(self, titles: Mapping[str, str]) -> Index:
         """The index of the documents with these ids and titles.
 
         It is built at the first call, which takes seconds for the largest documents: call it in a thread. Threads that
-        want the same one wait for the first of them.
+        want the same one wait for the first of them, and one index is built at a time.
 
         Raises:
             NotFound: the store does not have a document's text.
@@ -73,7 +92,8 @@ class Indexes:
         if kept is not None:
             return kept.result()
         try:
-            index = self._build({document_id: titles[document_id] for document_id in key})
+            with self._building:
+                index = self._build({document_id: titles[document_id] for document_id in key})
         except BaseException as error:
             with self._lock:
                 if self._kept.get(key) is building:

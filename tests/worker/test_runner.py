@@ -112,10 +112,21 @@ def test_an_adapter_below_a_floor_of_its_job_is_degraded(small_home: Path, sqlit
     reached, missed = add_job(alias="a", min_recall=0.75), add_job(alias="b", min_recall=0.76)
     assert [run(job_id).status for job_id in (reached, missed)] == [JobStatus.SUCCEEDED] * 2
     assert get_job(reached).adapter.failed_floors is None
-    assert get_job(missed).adapter.failed_floors == [{"floor": "min_recall", "wanted": 0.76, "found": 0.75}]
+    assert get_job(missed).adapter.failed_floors == [{"floor": "min_recall", "of": None, "wanted": 0.76, "found": 0.75}]
     with unit_of_work() as session:
         assert session.get(Alias, "a") is not None
         assert session.get(Alias, "b") is None
+
+
+def test_a_floor_that_the_job_named_and_nobody_could_measure_degrades_its_adapter(
+    small_home: Path, sqlite_database: str
+) -> None:
+    unmeasured, default = add_job(min_retention=0.5), add_job()
+    assert [run(job_id).status for job_id in (unmeasured, default)] == [JobStatus.SUCCEEDED] * 2
+    assert get_job(default).adapter.failed_floors is None
+    assert get_job(unmeasured).adapter.failed_floors == [
+        {"floor": "min_retention", "of": None, "wanted": 0.5, "found": None}
+    ]
 
 
 def add_child(parent: Job, *, left_out: bool = False) -> str:

@@ -177,6 +177,8 @@ def test_the_floors_of_a_job_are_the_requests_or_the_installations(
 
     assert floors() == [0.7, 0.2, False]
     assert floors(min_retention=0, min_recall=1, alias_degraded=True) == [0, 1, True]
+    settings = api.get("/v1/adapters").json()["data"][0]["settings"]
+    assert api.post("/v1/documents", json={"text": LIGHTHOUSE, "settings": settings}).status_code == 202
     refused = api.post("/v1/documents", json={"text": LIGHTHOUSE, "settings": {"min_recall": 1.1}})
     assert (refused.status_code, refused.json()["field"]) == (422, "settings.min_recall")
 
@@ -192,7 +194,7 @@ def test_a_degraded_adapter_says_why_and_gets_an_alias_when_it_is_pointed(api: h
         "orvenna",
         [],
     )
-    assert adapter["failed_floors"] == [{"floor": "min_recall", "wanted": 0.9, "found": 0.8}]
+    assert adapter["failed_floors"] == [{"floor": "min_recall", "of": None, "wanted": 0.9, "found": 0.8}]
     assert api.get("/v1/adapters").json()["data"] == [adapter]
     assert api.get(f"/v1/jobs/{taken['job']['id']}").json()["degraded"] is True
     assert [model["id"] for model in api.get("/v1/models").json()["data"]] == ["smollm2-135m", adapter_id]

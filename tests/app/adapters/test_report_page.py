@@ -4,6 +4,8 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+import pytest
+
 from app.adapters import report_page
 from tests.app.adapters.test_reports import recall, report_of
 
@@ -81,6 +83,32 @@ def test_a_page_needs_nothing_else() -> None:
     page = report_page.html(report_of(whole()))
     assert not re.search(r"url\(|@import|https?:", page)
     assert ("meta", {"http-equiv": "Content-Security-Policy", "content": report_page.POLICY}) in reader.seen
+
+
+def test_the_page_tells_what_the_adapter_lacks() -> None:
+    text = " ".join("".join(read(whole()).text).split())
+    assert "Degraded. It answers 25.0% of its parent's held-out questions right" in text
+    assert "Stale. Replaced since: The Hollin Museum." in text
+    assert "It has 99 halls. p99 99" in text
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("text/html,application/xhtml+xml,*/*;q=0.8", True),
+        ("text/html", True),
+        ("Text/HTML; charset=utf-8; q=0.9, application/json;q=0.5", True),
+        ("text/*, application/*;q=0.1", True),
+        ("application/json, text/html;q=0.1", False),
+        ("text/html, application/json", False),
+        ("text/html;q=0, */*", False),
+        ("text/html;q=much", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_the_page_is_for_who_likes_it_better_than_json(accept: str, wanted: bool) -> None:
+    assert report_page.is_wanted(accept) is wanted
 
 
 def test_nobodys_text_becomes_markup() -> None:

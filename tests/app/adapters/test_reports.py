@@ -21,13 +21,20 @@ FINISHED: dict[str, Any] = {
 }
 
 
+GAPS: list[dict[str, Any]] = [
+    {"passage_id": f"p{n}", "sentence": f"It has {n} halls.", "covered": True, "missing": [str(n)]} for n in range(120)
+]
+FLOOR = {"floor": "min_recall", "of": "old", "wanted": 0.5, "found": 0.25}
+
+
 def report_of(found: dict[str, Any]) -> Report:
     adapter = Adapter(
         id="adp_1", base_model="tiny", base_revision="a" * 40, settings={"effort": "quick", "seed": 7}, report=found
     )
-    adapter.documents = [Document(id="doc_1", title="The Hollin Museum")]
+    adapter.failed_floors = [FLOOR]
+    adapter.documents = [Document(id="doc_1", title="The Hollin Museum", replaced_by="doc_2")]
     adapter.job = Job(id="job_1", finished_stages=FINISHED)
-    return reports.view(adapter, found)
+    return reports.view(adapter, found, GAPS)
 
 
 def recall(base: int, teacher: int, adapter: int, of: int = 12) -> dict[str, Any]:
@@ -67,6 +74,14 @@ def test_the_jobs_record_is_joined() -> None:
     assert (report.seed, report.settings["effort"], report.training["steps"]) == (7, "quick", 9)
     assert [(point.step, point.distil, point.retention) for point in report.loss] == [(1, 1.5, 0.0), (2, 0.5, 0.1)]
     assert report.versions == {"torch": "2", "engine": "vllm 0.32.0"}
+
+
+def test_what_it_lacks_is_told() -> None:
+    report = report_of({})
+    assert (report.degraded, [failed.model_dump() for failed in report.failed_floors]) == (True, [FLOOR])
+    assert report.stale_documents == ["doc_1"]
+    assert report.coverage
+    assert [gap.model_dump() for gap in report.coverage.gaps] == GAPS[:100]
 
 
 def test_drift_alone_is_retention_too() -> None:

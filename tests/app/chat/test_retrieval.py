@@ -236,3 +236,15 @@ def test_the_setting_chooses_the_method(
         told = api.post("/v1/chat/completions", json={**body, "retrieval": 1}).json()
     assert told["retrieval"]["method"] == "embeddings"
     assert told["retrieval"]["passages"][0]["heading"] == "Eels"
+
+
+def test_more_text_than_an_index_holds_is_refused_before_it_is_read(
+    api_on_sqlite: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [post(api_on_sqlite)["document"]["id"] for _ in range(2)]
+    monkeypatch.setattr("app.retrieval.indexes.MOST_BYTES", 150)  # one has 102
+    monkeypatch.delattr("app.retrieval.indexes.Indexes._build")
+    body = {"model": get_settings().base_model_name, "messages": [{"role": "user", "content": QUESTION}]}
+    refused = api_on_sqlite.post("/v1/chat/completions", json={**body, "documents": ids})
+    assert refused.status_code == 400
+    assert "Name fewer of them" in refused.text

@@ -9,8 +9,13 @@ from typer.testing import CliRunner
 
 from app.api_client import Refused
 from app.cli import app
+from app.database import unit_of_work
 from app.errors import ConfigurationError
-from tests.app.conftest import finish, post
+from app.jobs.floors import FailedFloor
+from app.models import Job
+from app.settings import get_settings
+from app.store import Store
+from tests.app.conftest import LIGHTHOUSE, finish, post
 
 RIGHT = {"answer": "By Maret\nQuill.", "right": True}
 WRONG = {"answer": "By [b]Ana Rook.", "right": False}
@@ -54,6 +59,27 @@ def test_the_report_tells_what_was_missed(adapter_id: str) -> None:
     assert "✗ By [b]Ana Rook." in shown.stdout
     assert "Who built it?" not in shown.stdout, "it was not missed"
     assert "Rapeseed oil." in shown.stdout
+
+
+def test_the_report_tells_what_is_lacking(
+    api_on_sqlite: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INGRAIN_URL", str(api_on_sqlite.base_url))
+    taken = post(api_on_sqlite, external_id="manual")
+    gap = {"passage_id": "p1", "sentence": "It has [b]96 steps.", "covered": False, "missing": ["96"]}
+    finish(taken, tmp_path / "job", report=FOUND, failed_floors=[FailedFloor(floor="min_recall", wanted=1, found=0.5)])
+    store = Store(get_settings().resolved_store_url)
+    store.write_bytes(f"jobs/{taken['job']['id']}/answer/coverage.json", json.dumps([gap]).encode())
+    with unit_of_work() as session:
+        job = session.get_one(Job, taken["job"]["id"])
+        job.finished_stages = {**job.finished_stages, "answer": {"seconds": 1.0, "summary": {"coverage": 0.9}}}
+    post(api_on_sqlite, external_id="manual", text=f"{LIGHTHOUSE} It has 96 steps.")
+    shown = CliRunner().invoke(app, ["adapters", "report", taken["adapter"]["id"]])
+    assert shown.exit_code == 0, shown.output
+    told = " ".join(shown.stdout.split())
+    assert "Degraded: It answers 50.0% of the held-out questions right; at least 100.0% were asked for" in told
+    assert f"({taken['document']['id']}) was replaced" in told
+    assert "not asked for: p1 It has [b]96 steps. (96)" in told
 
 
 def test_an_alias_names_it_too_and_the_page_is_saved(

@@ -1,15 +1,21 @@
 """Documents that replace each other, that are kept alone, and that are deleted: over HTTP, on both databases."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from app.adapters import queries as adapter_rows
+from app.database import unit_of_work
+from app.documents import queries
 from app.settings import get_settings
 from app.store import Store
-from tests.app.conftest import LIGHTHOUSE, finish, post, start
+from tests.app.conftest import LIGHTHOUSE, finish, post, serving, start
+from tests.jobs import wait_until
 
 NEWS = LIGHTHOUSE.replace("rapeseed oil", "paraffin")
 
@@ -128,6 +134,75 @@ def test_a_document_that_adapters_know_goes_only_with_them(api: httpx.Client, tm
     assert not store.is_whole(f"adapters/{adapter_id}")
     assert not store.is_whole(f"jobs/{taken['job']['id']}/answer")
     assert api.get(f"/v1/adapters/{other['adapter']['id']}").status_code == 200
+
+
+@pytest.mark.parametrize("broken", ["documents/", "adapters/", "jobs/"])
+def test_where_the_store_fails_the_same_request_finishes_the_deletion(
+    api: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    taken = post(api)
+    finish(taken, tmp_path)
+    document_id = taken["document"]["id"]
+    url, store = f"/v1/documents/{document_id}", Path(get_settings().resolved_store_url.removeprefix("file://"))
+    delete = Store.delete
+
+    def fail(self: Store, path: str) -> None:
+        if path.startswith(broken):
+            raise OSError(5, "Input/output error", path)
+        delete(self, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "delete", fail)
+        answer = api.delete(url, params={"cascade": True})
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready")
+    assert "the same DELETE again" in answer.json()["detail"]
+    assert (store / "documents" / document_id).exists() == (broken == "documents/"), "the bytes go first"
+    assert api.get(url).status_code == 200
+    assert api.delete(url, params={"cascade": True}).status_code == 204
+    assert api.get(url).status_code == 404
+    for folder in ("documents", "adapters", "jobs"):
+        assert list((store / folder).iterdir()) == []
+
+
+@pytest.fixture
+def api_on_postgres(postgres_database: str) -> Iterator[httpx.Client]:
+    """A client of the service on PostgreSQL, which alone locks rows one by one."""
+    with serving(get_settings()) as client:
+        yield client
+
+
+def somebody_waits() -> bool:
+    with unit_of_work() as session:  # a new one each time: a transaction sees the activity as it was at its beginning
+        waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return bool(session.scalar(waiting))
+
+
+def test_a_child_is_made_while_a_document_of_its_parent_is_being_replaced(
+    api_on_postgres: httpx.Client, tmp_path: Path
+) -> None:
+    parent = post(api_on_postgres, external_id="manual/1")
+    finish(parent, tmp_path)
+    body = {"text": NEWS, "parent": parent["adapter"]["id"]}
+    with unit_of_work() as session:
+        assert queries.current(session, "manual/1") is not None
+        answer = api_on_postgres.post("/v1/documents", json=body, timeout=10)  # it waits for nobody
+    assert answer.status_code == 202
+
+
+def test_a_child_waits_for_a_deletion_without_holding_what_that_needs(
+    api_on_postgres: httpx.Client, tmp_path: Path
+) -> None:
+    parent = post(api_on_postgres)
+    finish(parent, tmp_path)
+    body = {"text": NEWS, "parent": parent["adapter"]["id"]}
+    with ThreadPoolExecutor(1) as pool:
+        with unit_of_work() as session:
+            assert queries.lock(session, parent["document"]["id"]) is not None
+            child = pool.submit(httpx.post, f"{api_on_postgres.base_url}/v1/documents", json=body, timeout=30)
+            wait_until(somebody_waits, "the child waits for the document")
+            session.execute(text("SET LOCAL lock_timeout = '3s'"))
+            assert adapter_rows.lock_job(session, parent["adapter"]["id"]) is not None
+        assert child.result().status_code == 202
 
 
 def test_a_document_that_is_being_learnt_is_not_deleted(api: httpx.Client, tmp_path: Path) -> None:

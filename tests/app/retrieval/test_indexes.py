@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import NotFound
-from app.retrieval.indexes import Indexes
+from app.errors import InvalidRequest, NotFound
+from app.retrieval.indexes import Indexes, check_size
 from app.store import Store
 
 TITLES = {"doc_a": "Orvenna", "doc_b": "Harbour"}
@@ -48,6 +48,35 @@ def test_threads_that_want_the_same_index_get_one(store: Store) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(ask, range(8)))) == 1
+
+
+def test_one_index_is_built_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    indexes, under_way, most = Indexes(store, "bm25"), 0, 0
+    read = Store.read_bytes
+
+    def slowly(self: Store, path: str) -> bytes:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        time.sleep(0.05)
+        under_way -= 1
+        return read(self, path)
+
+    monkeypatch.setattr(Store, "read_bytes", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(indexes.of, [TITLES, {"doc_a": "Orvenna"}, {"doc_b": "Harbour"}]))
+    assert most == 1
+
+
+def test_documents_that_are_too_large_together_are_refused_with_the_way_out() -> None:
+    check_size([15_000_000, 5_000_000])
+    with pytest.raises(InvalidRequest) as refused:
+        check_size([15_000_000, 5_000_000, 600_000])
+    assert refused.value.field == "documents"
+    assert refused.value.detail == (
+        "The documents to find passages in have 20.6 MB together; one index holds up to 20.0 MB. Name fewer of them "
+        '("documents": ["doc_…"]).'
+    )
 
 
 def test_the_one_used_longest_ago_makes_room(store: Store) -> None:
