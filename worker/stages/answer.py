@@ -21,10 +21,10 @@ from worker.pairs.answering import (
     Answered,
     Answering,
     answer,
-    hold_out,
 )
 from worker.pairs.copies import without_copies
 from worker.pairs.coverage import measure
+from worker.pairs.held_out import hold_out
 from worker.pairs.known import mark_known
 from worker.pairs.records import pair_records, passages_from, questions_from, write_lines
 from worker.pairs.rounds import Goal, cover
@@ -45,7 +45,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     teaching = Teaching(passages_from(inputs.artefacts / "read" / "passages.jsonl"), inputs.base_model)
     questions = questions_from(inputs.artefacts / "ask" / "questions.jsonl")
     answered, counts, rounds = asyncio.run(_answer(inputs, teaching, questions, progress))
-    pairs = hold_out(answered.pairs, inputs.settings.seed)
+    pairs = hold_out(answered.pairs, teaching.passages, inputs.settings.seed)
     held_out = sum(pair.held_out for pair in pairs)
     covered = measure((pair for pair in pairs if not pair.held_out), teaching.passages, teaching.subjects)
     summary = {
