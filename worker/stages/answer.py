@@ -105,6 +105,6 @@ async def _answer(
         )
         progress(total - 1, total)
         answered.pairs = without_copies(answered.pairs, answered.dropped)
-        answered.pairs = await mark_known(writer, answered.pairs)
+        answered.pairs = await mark_known(writer, answered.pairs, answered.dropped)
         progress(total, total)
         return answered, writer.counts(), rounds
