@@ -8,7 +8,9 @@ from itertools import chain, zip_longest
 from typing import TypeVar
 
 from worker.pairs.answering import Pair
+from worker.pairs.coverage import measure
 from worker.pairs.passages import Passage
+from worker.pairs.subjects import Subject
 from worker.pairs.writing import BY_RULE
 
 FEWEST_HELD_OUT, MOST_HELD_OUT, SHARE_HELD_OUT = 4, 24, 0.1
@@ -33,20 +35,23 @@ def in_rounds(items: Iterable[T], document_of: Callable[[T], str]) -> list[T]:
     return [item for taken in chain.from_iterable(zip_longest(*wrapped, fillvalue=())) for item in taken]
 
 
-def hold_out(pairs: Sequence[Pair], passages: Mapping[str, Passage], seed: int) -> list[Pair]:
+def hold_out(
+    pairs: Sequence[Pair], passages: Mapping[str, Passage], subjects: Mapping[str, Subject], seed: int
+) -> list[Pair]:
     """Mark about a tenth of the questions as held out: only ones whose fact other questions teach.
 
     Examine so measures what was learnt, not what was left out. Documents take turns, and each gives one where its
-    facts allow. All pairs of a held-out question are held out; its greedy answer is what examine expects.
+    facts allow. A question that alone covers a sentence, or a name, number or date of it, stays in training. All pairs
+    of a held-out question are held out; its greedy answer is what examine expects.
     """
     by_fact: defaultdict[tuple[str, object], set[str]] = defaultdict(set)
     for pair in pairs:
         if pair.question.kind not in BY_RULE and not pair.sampled:
             by_fact[pair.question.passage_id, pair.question.fact].add(pair.question.text)
     by_document: defaultdict[str, list[list[str]]] = defaultdict(list)
-    for (passage_id, _), texts in by_fact.items():
-        if len(texts) >= 2:
-            by_document[passages[passage_id].document_id].append(sorted(texts))
+    for (passage_id, _), asking in by_fact.items():
+        if len(asking) >= 2:
+            by_document[passages[passage_id].document_id].append(sorted(asking))
     several: list[tuple[str, list[str]]] = []
     for document_id, those in by_document.items():
         enough = [texts for texts in those if len(texts) >= 3]
@@ -57,6 +62,32 @@ def hold_out(pairs: Sequence[Pair], passages: Mapping[str, Passage], seed: int) 
     asked = len({pair.question.text for pair in pairs})
     wanted = min(most_held_out(documents), max(FEWEST_HELD_OUT, documents, round(SHARE_HELD_OUT * asked)))
     in_turn = [texts for _, texts in in_rounds(several, lambda each: each[0])]
-    chosen = {chance.choice(texts) for texts in in_turn[:wanted]}
+    by_passage: defaultdict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_passage[pair.question.passage_id].append(pair)
+    chosen: set[str] = set()
+    for texts in in_turn:
+        if len(chosen) == wanted:
+            break
+        text = chance.choice(texts)
+        if not any(_uncovers(text, chosen, those, passages, subjects) for those in by_passage.values()):
+            chosen.add(text)
     marked = [replace(pair, held_out=pair.question.text in chosen) for pair in pairs]
     return [pair for pair in marked if not (pair.held_out and pair.sampled)]
+
+
+def _uncovers(
+    text: str,
+    chosen: set[str],
+    pairs: Sequence[Pair],
+    passages: Mapping[str, Passage],
+    subjects: Mapping[str, Subject],
+) -> bool:
+    """Whether a passage's pairs would cover less of it without one question more than those chosen."""
+    trained = [pair for pair in pairs if pair.question.text not in chosen]
+    left = [pair for pair in trained if pair.question.text != text]
+    if len(left) == len(trained):
+        return False
+    passage = passages[pairs[0].question.passage_id]
+    alone = {passage.id: passage}
+    return measure(left, alone, subjects).gaps != measure(trained, alone, subjects).gaps

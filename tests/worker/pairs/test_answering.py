@@ -86,6 +86,6 @@ def test_an_open_question_gets_the_fact_that_its_answer_tells() -> None:
     )
     targets = [pair.question.fact and pair.question.fact.target for pair in answered.pairs]
     assert targets == ["Ada Pell", "1962", "1962"]
-    assert {pair.question.text for pair in hold_out(answered.pairs, passages, seed=1) if pair.held_out} < {
+    assert {pair.question.text for pair in hold_out(answered.pairs, passages, subjects, seed=1) if pair.held_out} < {
         *list(replies)[1:3]
     }
