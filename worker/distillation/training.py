@@ -211,7 +211,7 @@ def _take_up(
             with torch.no_grad():
                 weight.copy_(stored.get_tensor(f"weight/{name}"))
             optimiser.state[weight] = {
-                "step": torch.tensor(float(len(history.losses))),
+                "step": torch.tensor(float(len(history.losses)), device=weight.device),  # where fused AdamW reads it
                 "exp_avg": stored.get_tensor(f"mean/{name}").to(weight.device),
                 "exp_avg_sq": stored.get_tensor(f"square/{name}").to(weight.device),
             }

@@ -4,8 +4,7 @@ The teacher answers in the very chat that distil later takes its distributions f
 the beginnings that the teacher itself would choose. The answer is an input of the distillation, not its target.
 """
 
-import random
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -27,7 +26,6 @@ SEVERAL = 2
 """Facts, at least, in the answer to a question that asks for several."""
 ENOUGH_REACHED = 5
 """Answered questions of a fact, those by rule among them, from which on its sentence is not quoted for more."""
-FEWEST_HELD_OUT, MOST_HELD_OUT, SHARE_HELD_OUT = 4, 24, 0.1
 ADDS = "answer adds to the passage"
 REPEATED = "answer repeated"
 UNSURE = "teacher unsure"
@@ -218,25 +216,3 @@ def _quoted(question: Question, passage: Passage, subject: Subject) -> Pair:
     sentence = sentence_of(question, passage)
     passage = passage if sentence is None else narrowed(passage, sentence)
     return Pair(question, resolved_sentence(passage, subject), sampled=False, quoted=True)
-
-
-def hold_out(pairs: Sequence[Pair], seed: int) -> list[Pair]:
-    """Mark about a tenth of the questions as held out: only ones whose fact other questions teach.
-
-    Examine so measures what was learnt, not what was left out. All pairs of a held-out question are held out; its
-    greedy answer is what examine expects.
-    """
-    by_fact: defaultdict[tuple[str, object], list[str]] = defaultdict(list)
-    for pair in pairs:
-        if pair.question.kind not in BY_RULE and not pair.sampled:
-            by_fact[pair.question.passage_id, pair.question.fact].append(pair.question.text)
-    several = [sorted(set(texts)) for texts in by_fact.values() if len(set(texts)) >= 3]
-    if not several:
-        several = [sorted(set(texts)) for texts in by_fact.values() if len(set(texts)) == 2]
-    chance = random.Random(seed)  # noqa: S311
-    chance.shuffle(several)
-    asked = len({pair.question.text for pair in pairs})
-    wanted = min(MOST_HELD_OUT, max(FEWEST_HELD_OUT, round(SHARE_HELD_OUT * asked)))
-    chosen = {chance.choice(texts) for texts in several[:wanted]}
-    marked = [replace(pair, held_out=pair.question.text in chosen) for pair in pairs]
-    return [pair for pair in marked if not (pair.held_out and pair.sampled)]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from worker.pairs.words import content_words, is_empty
+from worker.pairs.words import CAPITAL, SMALL, content_words, is_empty
 
 
 class Kind(StrEnum):
@@ -61,13 +61,14 @@ _QUANTITY = re.compile(
     r"(?![\w-]*\d)(?: ?(?:%|°C|°F|°))?(?:(?:[ -])(?:hundred|thousand|million|billion))?(?!\w)",
     re.IGNORECASE,
 )
+_UNIT = re.compile(rf"(?:[ -]{SMALL}[\w'’-]*){{0,3}}")
 _QUOTED = re.compile(r"[\"“]([^\"“”]{2,120}?)[.,]?[\"”]")
 _CODE = re.compile(r"\b(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+)*\b")
-_CAPITAL = r"[A-ZÀ-ÖØ-ÞĀ-Ž][\w'’]*(?:-[A-Z]\w+)*"
-_JOIN = r"(?:of(?: the)?|the|and(?= [A-Z])|&|de|van|von|der|la|le|du|di|al)"
+_WORD = rf"{CAPITAL}[\w'’]*(?:-{CAPITAL}\w+)*"
+_JOIN = rf"(?:of(?: the)?|the|and(?= {CAPITAL})|&|de|van|von|der|la|le|du|di|al)"
 _NAME = re.compile(
-    rf"(?:(?:Dr|Mr|Mrs|Ms|Prof|St|Sir|Capt)\. )?{_CAPITAL}"
-    rf"(?:(?:(?<=\b[A-Z])\.)? (?:{_JOIN} )*(?:{_CAPITAL}|[IVX]+\b|\d{{1,3}}\b)|(?<=\b[A-Z])\.)*"
+    rf"(?:(?:Dr|Mr|Mrs|Ms|Prof|St|Sir|Capt)\. )?{_WORD}"
+    rf"(?:(?:(?<=\b{CAPITAL})\.)? (?:{_JOIN} )*(?:{_WORD}|[IVX]+\b|\d{{1,3}}\b)|(?<=\b{CAPITAL})\.)*"
 )
 _REASON = re.compile(
     r"\b(?:because(?: of)?|(?<=, )since(?! \d| the \d)|so that|in order to|due to|thanks to"
@@ -77,9 +78,9 @@ _REASON = re.compile(
 _THING_HEAD = re.compile(
     r"(?:(?<=\ba )|(?<=\ban )|(?<=\bthe )|(?<=\bits )|(?<=\bof )|(?<=\bwith )|(?<=\bby )|(?<=\bfrom )|(?<=\binto )"
     r"|(?<=\binside )|(?<=\bis )|(?<=\bare )|(?<=\bin )|(?<=\bon ))"
-    r"(?!(?:an?|the|its|his|her|their|which|that|every|all) )((?:[a-zà-ž][\w'’-]*)(?: [a-zà-ž][\w'’-]*){0,3})"
+    rf"(?!(?:an?|the|its|his|her|their|which|that|every|all) )((?:{SMALL}[\w'’-]*)(?: {SMALL}[\w'’-]*){{0,3}})"
 )
-_NOT_A_THING = re.compile(r"^ (?:of (?:the )?[A-Z]|[A-Z]|is\b|was\b|has\b|are\b|were\b|had\b)")
+_NOT_A_THING = re.compile(rf"^ (?:of (?:the )?{CAPITAL}|{CAPITAL}|is\b|was\b|has\b|are\b|were\b|had\b)")
 _VERB_AFTER = re.compile(r"^ (?:about|a|an|the|when|at|by|to|for|every|as|\d)\b")
 _VERBS = frozenset(
     """
@@ -144,7 +145,7 @@ def _candidates(text: str) -> Iterator[tuple[Kind, int, int, str]]:
         yield Kind.NAME, match.start(), match.end(), ""
     yield from _names(text)
     for match in _QUANTITY.finditer(text):
-        unit = re.match(r"(?:[ -][a-zà-ž][\w'’-]*){0,3}", text[match.end() :])
+        unit = _UNIT.match(text[match.end() :])
         words = unit.group().split(" ")[1:] if unit and not unit.group().startswith("-") else []
         noun: list[str] = []
         for word in words:

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from worker.pairs.facts import Fact, Kind
 from worker.pairs.likeness import is_near_copy
 from worker.pairs.outline import Outline
-from worker.pairs.words import content_words, stems_of
+from worker.pairs.words import CAPITAL, content_words, stems_of
 
 LONGEST_QUESTION = 40
 """Words."""
@@ -55,6 +55,8 @@ _ABOUT_THE_TEXT = re.compile(
 )
 _POINTS = re.compile(r"\b(?:he|she|they|him|them|this|these|those|it)\b", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"\b(?:his|her|their|its)\b", re.IGNORECASE)
+_NAMED = re.compile(rf"(?<=[\w,;] ){CAPITAL}[\w'’-]+")
+"""A word with a capital that opens no sentence."""
 _REFUSAL = re.compile(
     r"\b(?:not (?:mentioned|specified|stated|provided|given|clear|known)"
     r"|(?:does|do|did) not (?:mention|specify|say|state|provide)|doesn['’]t (?:mention|specify|say|state)"
@@ -139,9 +141,8 @@ def invents(text: str, known: str) -> bool:
     """Whether a text has a name or number that what is known does not have: a small model's invention."""
     lowered = known.lower()
     number = r"\d+(?:[.,:]\d+)*"
-    words = re.findall(r"(?<=[\w,;] )[A-ZÀ-Þ][\w'’-]+", text)
     return bool(set(re.findall(number, text)) - set(re.findall(number, known))) or any(
-        re.sub(r"['’]?s$", "", word.lower()) not in lowered for word in words
+        re.sub(r"['’]?s$", "", word.lower()) not in lowered for word in _NAMED.findall(text)
     )
 
 

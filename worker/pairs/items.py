@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from worker.pairs.facts import DAYS, MONTHS, NUMBER_WORDS
 from worker.pairs.subjects import Subject
-from worker.pairs.words import content_words
+from worker.pairs.words import CAPITAL, content_words
 
 _DATE = re.compile(
     rf"\b(?:(?:\d{{1,2}} )?(?:{MONTHS})\b(?: \d{{1,2}}\b)?(?:,? \d{{4}}\b)?|(?:{DAYS})s?\b"
     r"|(?<![.,:$€£])(?:1\d|20)\d{2}s?\b(?![.,:]?\d))"
 )
 _NUMBER = re.compile(rf"(?<!\w)\d+(?:[.,:]\d+)*\w*|\b(?:{NUMBER_WORDS})\b", re.IGNORECASE)
-_NAME = re.compile(r"(?<!\w)[A-ZÀ-Þ][\w’'-]*(?: (?:(?:of|de|van|von|der) )?[A-ZÀ-Þ][\w’'-]*)*")
+_NAME = re.compile(rf"(?<!\w){CAPITAL}[\w’'-]*(?: (?:(?:of|de|van|von|der) )?{CAPITAL}[\w’'-]*)*")
 _POSSESSIVE = re.compile(r"[’']s?$")
 
 

@@ -3,6 +3,7 @@
 Such pairs are marked, and one of them is kept for each fact, so that training spends its steps on what is new.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,10 +16,13 @@ from worker.pairs.writing import BY_RULE, Question
 
 CLOSED = Sampling(max_tokens=24)
 """Greedy, and no longer than an answer takes that names its fact."""
+KNOWN = "known already"
 
 
-async def mark_known(writer: Writer, pairs: Sequence[Pair]) -> list[Pair]:
+async def mark_known(writer: Writer, pairs: Sequence[Pair], dropped: Counter[str]) -> list[Pair]:
     """The pairs, those marked that the model knows, in their order; of these one a fact, and none sampled.
+
+    The rest of these are counted in `dropped`.
 
     Each question is put once, as a client puts it, and what comes is graded by the fact that it asks for, or else by
     the teacher's answer. Requests by rule are not put: what they ask for is in other pairs, or in the sentence alone.
@@ -39,6 +43,8 @@ async def mark_known(writer: Writer, pairs: Sequence[Pair]) -> list[Pair]:
         if not pair.sampled and fact not in facts:
             facts.add(fact)
             kept.append(replace(pair, known=True))
+        else:
+            dropped[KNOWN] += 1
     return kept
 
 

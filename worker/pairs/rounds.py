@@ -7,6 +7,7 @@ from worker.pairs import filters
 from worker.pairs.again import kinds_again, lead_again, rule_again
 from worker.pairs.answering import Answered
 from worker.pairs.asking import Asking
+from worker.pairs.copies import without_copies
 from worker.pairs.coverage import measure
 from worker.pairs.outline import Outline
 from worker.pairs.passages import Passage
@@ -40,8 +41,8 @@ async def cover(
 
     Args:
         writer: the model that writes questions.
-        answered: the pairs so far, and what was dropped.
-        answer: gives pairs for questions.
+        answered: the pairs so far, and what was dropped; near copies among them are no longer there.
+        answer: gives the pairs for questions that training is to have.
         passages: by id.
         outlines: by document id.
         asking: how was asked at first.
@@ -60,7 +61,7 @@ async def cover(
             written = await lead_again(writer, covered.gaps, passages, outlines, asking, round_)
         answered.dropped += written.dropped
         more = await answer(_fresh(written.questions, answered))
-        answered.pairs += more.pairs
+        answered.pairs = without_copies([*answered.pairs, *more.pairs], answered.dropped)
         answered.dropped += more.dropped
     return goal.rounds
 

@@ -1,6 +1,13 @@
 """Words of a text: which of them tell something, and what they are without their endings."""
 
 import re
+from typing import Final
+
+_LETTERS = [letter for letter in map(chr, range(0x10000)) if letter.isalpha()]
+CAPITAL: Final = f"[{''.join(letter for letter in _LETTERS if letter.isupper())}]"
+"""One capital of any alphabet, in a regular expression, which has no class for it."""
+SMALL: Final = f"[{''.join(letter for letter in _LETTERS if letter.islower())}]"
+"""One small letter of any alphabet."""
 
 _EMPTY = frozenset(
     """

@@ -21,10 +21,10 @@ from worker.pairs.answering import (
     Answered,
     Answering,
     answer,
-    hold_out,
 )
 from worker.pairs.copies import without_copies
 from worker.pairs.coverage import measure
+from worker.pairs.held_out import hold_out
 from worker.pairs.known import mark_known
 from worker.pairs.records import pair_records, passages_from, questions_from, write_lines
 from worker.pairs.rounds import Goal, cover
@@ -37,7 +37,7 @@ from worker.stages.teaching import Teaching
 GOALS = {Effort.QUICK: Goal(0.9, rounds=1), Effort.STANDARD: Goal(0.95, rounds=3), Effort.THOROUGH: Goal(1.0, rounds=4)}
 """What the pairs are to cover, by effort."""
 AFTERWARDS = 2
-"""Steps of progress after the questions: asking again, and looking at what is known."""
+"""Steps of progress after the questions: looking at what is known, and asking again."""
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     teaching = Teaching(passages_from(inputs.artefacts / "read" / "passages.jsonl"), inputs.base_model)
     questions = questions_from(inputs.artefacts / "ask" / "questions.jsonl")
     answered, counts, rounds = asyncio.run(_answer(inputs, teaching, questions, progress))
-    pairs = hold_out(answered.pairs, inputs.settings.seed)
+    pairs = hold_out(answered.pairs, teaching.passages, teaching.subjects, inputs.settings.seed)
     held_out = sum(pair.held_out for pair in pairs)
     covered = measure((pair for pair in pairs if not pair.held_out), teaching.passages, teaching.subjects)
     summary = {
@@ -91,9 +91,15 @@ async def _answer(
     async with open_writer(inputs) as writer:
 
         async def pairs_for(asked: Sequence[Question], tell: Progress = lambda *_: None) -> Answered:
-            return await answer(writer, asked, teaching.passages, teaching.subjects, teaching.messages, answering, tell)
+            found = await answer(
+                writer, asked, teaching.passages, teaching.subjects, teaching.messages, answering, tell
+            )
+            found.pairs = without_copies(found.pairs, found.dropped)
+            found.pairs = await mark_known(writer, found.pairs, found.dropped)
+            return found
 
         answered = await pairs_for(questions, lambda done, _: progress(done, total))
+        progress(total - 1, total)
         rounds = await cover(
             writer,
             answered,
@@ -103,8 +109,5 @@ async def _answer(
             asking_of(inputs),
             GOALS[settings.effort],
         )
-        progress(total - 1, total)
-        answered.pairs = without_copies(answered.pairs, answered.dropped)
-        answered.pairs = await mark_known(writer, answered.pairs)
         progress(total, total)
         return answered, writer.counts(), rounds

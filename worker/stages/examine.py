@@ -5,6 +5,7 @@ What can be reckoned from this, and what the job's record knows besides, is adde
 """
 
 import json
+import random
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,12 +16,13 @@ from worker.distillation.generation import greedy
 from worker.distillation.prompts import Message, student_messages
 from worker.distillation.student import Student, choose_device, choose_dtype, load_student, use_all_cores
 from worker.grading import agrees
+from worker.pairs.held_out import in_rounds, most_held_out
 from worker.pairs.records import read_lines
 from worker.stages import Progress, StageInputs, old_knowledge, provenance, rehearsal, retained
 from worker.stages.retrieval import Retrieval
 from worker.stages.teaching import Teaching
 
-MOST_QUESTIONS = 32  # spread over the document; a larger document is examined on a sample
+MOST_QUESTIONS = 32  # or as many as answer holds out of several documents; of more, a sample that each has a part in
 ANSWER_TOKENS = 40
 WHO = ("base", "retrieval", "teacher", "adapter")
 
@@ -31,8 +33,8 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     device = choose_device()
     adapter = inputs.artefacts / "distil" / "adapter"
     student = load_student(inputs.base_model, adapter, device, choose_dtype(device))
-    held_out = _held_out(inputs.artefacts / "answer" / "pairs.jsonl")
     teaching = Teaching(rehearsal.all_passages(inputs), inputs.base_model)
+    held_out = _held_out(inputs.artefacts / "answer" / "pairs.jsonl", teaching, inputs.settings.seed)
     asking = len(WHO) * (2 if inputs.parent else 1)
     steps = asking + retained.STEPS + 1
     items = _items(student, held_out, teaching, lambda done: progress(done, steps))
@@ -43,7 +45,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
         "versions": provenance.versions(),
     }
     if inputs.parent:
-        old = _held_out(inputs.artefacts / "answer" / rehearsal.PAIRS)
+        old = _held_out(inputs.artefacts / "answer" / rehearsal.PAIRS, teaching, inputs.settings.seed)
         old_items = _items(student, old, teaching, lambda done: progress(len(WHO) + done, steps))
         report["old"] = old_knowledge.section(inputs.parent, _recall(old_items), old_items)
     retention = report["retention"] = retained.measure(student, inputs, lambda done: progress(asking + done, steps))
@@ -56,11 +58,19 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _held_out(file: Path) -> list[dict[str, Any]]:
-    """The pairs to examine on: each question once, with its greedy reference answer."""
+def _held_out(file: Path, teaching: Teaching, seed: int) -> list[dict[str, Any]]:
+    """The pairs to examine on, in their order: each question once, with its greedy reference answer."""
     pairs = [pair for pair in read_lines(file) if pair["split"] == "held_out" and not pair["sampled"]]
-    step = max(1.0, len(pairs) / MOST_QUESTIONS)
-    return [pairs[int(index * step)] for index in range(min(len(pairs), MOST_QUESTIONS))]
+
+    def document_of(place: int) -> str:
+        return teaching.passages[pairs[place]["passage_id"]].document_id
+
+    places = list(range(len(pairs)))
+    most = max(MOST_QUESTIONS, most_held_out(len(set(map(document_of, places)))))
+    if len(places) > most:
+        random.Random(seed).shuffle(places)  # noqa: S311
+        places = sorted(in_rounds(places, document_of)[:most])
+    return [pairs[place] for place in places]
 
 
 def _items(

@@ -126,6 +126,20 @@ def test_another_runs_checkpoint_is_not_taken_up(tiny_model: Path, tmp_path: Pat
     assert trained(tiny_model, tmp_path / "c", replace(PLAN, name="two"), checkpoint) == whole
 
 
+def test_what_a_checkpoint_gives_the_optimiser_lies_where_its_weight_lies(tiny_model: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "training.safetensors"
+    trained(tiny_model, tmp_path / "a", replace(PLAN, epochs=16), checkpoint)
+    elsewhere = torch.device("meta")  # every machine has it
+    weights = {
+        name: torch.nn.Parameter(weight.detach().to(elsewhere))
+        for name, weight in fresh(tiny_model).trained_parameters().items()
+    }
+    optimiser = torch.optim.AdamW(weights.values())
+    assert training._take_up(checkpoint, PLAN, weights, optimiser, training.History()) == training.CHECKPOINT_STEPS
+    for weight in weights.values():
+        assert {state.device for state in optimiser.state[weight].values()} == {elsewhere}
+
+
 def test_a_saved_adapter_is_read_by_peft_and_gives_the_same_states(tiny_model: Path, tmp_path: Path) -> None:
     student = fresh(tiny_model)
     train(student, lessons_of(student), [], PLAN)

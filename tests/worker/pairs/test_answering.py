@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.pairs import filters
-from worker.pairs.answering import ADDS, LEAST_SURE, UNSURE, Answering, Pair, answer, fault, hold_out
+from worker.pairs.answering import ADDS, LEAST_SURE, UNSURE, Answering, answer, fault
 from worker.pairs.facts import facts_of
+from worker.pairs.held_out import hold_out
 from worker.pairs.kinds import MULTI_FACT
 from worker.pairs.passages import split
 from worker.pairs.subjects import Subject
@@ -85,33 +86,6 @@ def test_an_open_question_gets_the_fact_that_its_answer_tells() -> None:
     )
     targets = [pair.question.fact and pair.question.fact.target for pair in answered.pairs]
     assert targets == ["Ada Pell", "1962", "1962"]
-    assert {pair.question.text for pair in hold_out(answered.pairs, seed=1) if pair.held_out} < {*list(replies)[1:3]}
-
-
-def pairs(facts: int, questions: int) -> list[Pair]:
-    made = []
-    for number in range(facts):
-        (passage,) = split("doc_1", "T", f"Mill number {number} has {number + 100} doors.", words=1, first=number)
-        (fact,) = [fact for fact in facts_of(passage.focus) if fact.target.endswith("doors")]
-        for way in range(questions):
-            question = Question(passage.id, f"Way {way} to ask of mill {number}?", fact.kind.value, fact)
-            made += [Pair(question, "greedy", sampled=False), Pair(question, "sampled", sampled=True)]
-    return made
-
-
-def test_held_out_questions_are_about_facts_that_training_covers() -> None:
-    split_up = hold_out(pairs(20, 4), seed=1)
-    held = {pair.question.text for pair in split_up if pair.held_out}
-    trained = [pair.question for pair in split_up if not pair.held_out]
-    assert len(held) == 8
-    assert held.isdisjoint(question.text for question in trained)
-    assert {pair.question.fact for pair in split_up if pair.held_out} <= {question.fact for question in trained}
-    assert not any(pair.sampled for pair in split_up if pair.held_out)
-    assert hold_out(pairs(20, 4), seed=1) == split_up
-    assert hold_out(pairs(20, 4), seed=2) != split_up
-
-
-def test_held_out_bounds() -> None:
-    assert len([pair for pair in hold_out(pairs(5, 3), seed=0) if pair.held_out]) == 4
-    assert len([pair for pair in hold_out(pairs(100, 5), seed=0) if pair.held_out]) == 24
-    assert not [pair for pair in hold_out(pairs(3, 1), seed=0) if pair.held_out]
+    assert {pair.question.text for pair in hold_out(answered.pairs, passages, subjects, seed=1) if pair.held_out} < {
+        *list(replies)[1:3]
+    }

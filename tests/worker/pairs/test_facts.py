@@ -62,3 +62,8 @@ def test_facts_never_overlap() -> None:
 )
 def test_whether_an_answer_gives_the_fact(kind: Kind, key: str, answer: str, right: bool) -> None:
     assert covers(answer, Fact(kind, key, key, "", "")) is right
+
+
+def test_names_of_any_alphabet_are_facts_and_their_small_words_are_none() -> None:
+    found = facts_of("The harbour was painted by Лев Толстой beside an old łódka in 1894.")
+    assert {fact.target for fact in found if fact.kind in {Kind.NAME, Kind.PERSON}} == {"Лев Толстой"}

@@ -81,3 +81,8 @@ def test_choosing_prefers_what_is_sure_and_drops_what_is_nearly_the_same() -> No
 
 def test_cleaning_takes_off_quotes_and_list_marks() -> None:
     assert filters.clean(' 3. "who built\n the mill?" ') == "Who built the mill?"
+
+
+def test_a_name_of_any_alphabet_can_be_invented() -> None:
+    assert filters.invents("It was visited by Żeromski.", "It was visited by Reymont.")
+    assert not filters.invents("It was visited by Żeromski.", "Żeromski came to Łódź.")

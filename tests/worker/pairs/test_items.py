@@ -15,6 +15,8 @@ MUSEUM = Subject("the Hollin Museum", "Hollin Museum", "the museum")
         ("It opens every Thursday for eleven hours.", set(), {"eleven"}, {"Thursday"}),
         ("Each Keeper weighs 900 grams.", {"Keeper"}, {"900"}, set()),
         ("The vLLM build has 135M weights.", set(), {"135M"}, set()),
+        ("Łódź was visited by Żeromski in 1894.", {"Żeromski"}, set(), {"1894"}),
+        ("It holds Лев Толстой of Ясная Поляна.", {"Лев Толстой of Ясная Поляна"}, set(), set()),
         ("It is old and red.", set(), set(), set()),
     ],
 )

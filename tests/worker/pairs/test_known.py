@@ -1,9 +1,10 @@
 import asyncio
+from collections import Counter
 
 from tests.worker.pairs.scripted import ScriptedWriter
 from worker.pairs.answering import Pair
 from worker.pairs.facts import Fact, Kind
-from worker.pairs.known import mark_known
+from worker.pairs.known import KNOWN, mark_known
 from worker.pairs.writing import CLOZE, OPEN, Question
 
 YEAR = Fact(Kind.YEAR, "1889", "1889", "The Eiffel Tower was built in ", ".")
@@ -20,16 +21,19 @@ def test_what_is_known_is_marked_and_kept_once_a_fact() -> None:
     )
     paint = Pair(PAINT, "Brown paint keeps it off.", sampled=False)
     pairs = [Pair(WHEN, "In 1889.", False), Pair(WHEN, "1889.", True), Pair(YEAR_OF, "1889.", False), cloze, paint]
-    kept = asyncio.run(mark_known(writer, pairs))
+    dropped: Counter[str] = Counter()
+    kept = asyncio.run(mark_known(writer, pairs, dropped))
     assert [(pair.question, pair.known, pair.sampled) for pair in kept] == [
         (WHEN, True, False),
         (cloze.question, False, False),
         (PAINT, False, False),
     ]
+    assert dropped == {KNOWN: 2}
     assert sorted(writer.asked) == sorted(replies), "each question once, and none by rule"
 
 
 def test_an_open_question_is_graded_by_the_teachers_answer() -> None:
     writer = ScriptedWriter(answering=lambda _: "Brown paint keeps the rust off.")
-    (pair,) = asyncio.run(mark_known(writer, [Pair(PAINT, "Brown paint keeps it off.", sampled=False)]))
+    paint = Pair(PAINT, "Brown paint keeps it off.", sampled=False)
+    (pair,) = asyncio.run(mark_known(writer, [paint], Counter()))
     assert pair.known

@@ -5,9 +5,10 @@ import pytest
 
 from tests.worker.pairs.scripted import ScriptedWriter
 from worker.pairs import filters
-from worker.pairs.answering import Answered, Answering, answer
+from worker.pairs.answering import Answered, Answering, Pair, answer
 from worker.pairs.asking import Asking
 from worker.pairs.coverage import measure
+from worker.pairs.facts import facts_of
 from worker.pairs.outline import outline_of
 from worker.pairs.passages import split
 from worker.pairs.rounds import Goal, cover
@@ -76,3 +77,31 @@ def test_a_question_that_was_written_for_two_passages_is_dropped() -> None:
     answered, _ = run(writer, Goal(1.0, 2), strong=True)
     assert answered.dropped[filters.TWICE] == 1
     assert "When did the Hollin Museum begin?" not in [pair.question.text for pair in answered.pairs]
+
+
+def test_what_a_near_copy_covers_is_asked_for_again() -> None:
+    (passage,) = split("doc_1", "The Hollin Museum", TEXT, words=40)
+    passages = {passage.id: passage}
+    (year,) = [fact for fact in facts_of(passage.focus) if fact.target == "1962"]
+
+    def opened(word: str, answer: str) -> Pair:
+        text = f"In {word} year was the Hollin Museum opened?"
+        return Pair(Question(passage.id, text, "year", year), answer, sampled=False)
+
+    first, copy = opened("which", "In 1962."), opened("what", "In 1962. The stones rattle when it rains.")
+    rounds: list[Sequence[Question]] = []
+
+    async def pairs_for(questions: Sequence[Question]) -> Answered:
+        rounds.append(questions)
+        if len(rounds) == 1:
+            return Answered([copy])
+        said = "The stones rattle when it rains."
+        return Answered([Pair(question, said, sampled=False, quoted=True) for question in questions])
+
+    answered = Answered([first])
+    asking = Asking(per_fact=4, temperature=0.8, strong=False)
+    taken = asyncio.run(cover(ScriptedWriter(), answered, pairs_for, passages, OUTLINES, asking, Goal(1.0, 2)))
+    assert (taken, len(rounds)) == (2, 2)
+    assert copy not in answered.pairs
+    assert answered.dropped[filters.NEAR_DUPLICATE] == 1
+    assert measure(answered.pairs, passages, SUBJECTS).reaches(1.0)

@@ -14,8 +14,10 @@ from app.jobs.settings import JobSettings, resolve
 from tests.tiny import make_adapter, make_base
 from tests.worker.stages.made_inputs import stage_inputs
 from worker.distillation import training
+from worker.pairs.held_out import most_held_out
 from worker.pairs.records import read_lines, write_lines
 from worker.stages import Parent, StageInputs, distil, examine, rehearsal
+from worker.stages.teaching import Teaching
 
 MUSEUM, HARBOUR, LAMP = "The Hollin Museum", "The harbour of Velm", "The Corrin Lamp"
 WEIGHTS = "adapter_model.safetensors"
@@ -156,6 +158,20 @@ def test_the_report_tells_old_knowledge_from_new(inputs: StageInputs) -> None:
         ("base", "retrieval", "teacher", "adapter", "parent"), 2
     )
     assert summary["old"] == old["recall"]
+
+
+def test_of_many_old_documents_each_has_its_questions_asked(inputs: StageInputs) -> None:
+    """More than the exam asks of so many: most are of one document, and come first."""
+    held_out = [_pair(f"b{n}", "p1", f"What is the {n}. of {LAMP}?", split="held_out") for n in range(90)]
+    others = [_pair(f"c{n}", f"q{n}", f"What is the {n}. of {HARBOUR}?", split="held_out") for n in range(20)]
+    _write(inputs.artefacts, "answer/pairs", held_out + others)
+    passages = [_passage(f"q{n}", f"doc_{n + 10}", HARBOUR) for n in range(20)]
+    _write(inputs.artefacts, "read/passages", [_passage("p1", "doc_3", LAMP), *passages])
+    teaching = Teaching(rehearsal.all_passages(inputs), inputs.base_model)
+    chosen = examine._held_out(inputs.artefacts / "answer" / "pairs.jsonl", teaching, seed=1)
+    assert len(chosen) == most_held_out(21)
+    assert [pair["id"] for pair in chosen if pair["id"].startswith("c")] == [f"c{n}" for n in range(20)]
+    assert [pair["id"] for pair in chosen] == [pair["id"] for pair in held_out + others if pair in chosen]
 
 
 def _watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -1,0 +1,93 @@
+"""Which questions no training sees, so that examine can ask them."""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, zip_longest
+from typing import TypeVar
+
+from worker.pairs.answering import Pair
+from worker.pairs.coverage import measure
+from worker.pairs.passages import Passage
+from worker.pairs.subjects import Subject
+from worker.pairs.writing import BY_RULE
+
+FEWEST_HELD_OUT, MOST_HELD_OUT, SHARE_HELD_OUT = 4, 24, 0.1
+"""Of the questions of one document."""
+MORE_A_DOCUMENT, MOST_OF_ALL = 2, 200
+"""How the most grows with each further document, and where it stops: each is asked of four in the exam."""
+
+T = TypeVar("T")
+
+
+def most_held_out(documents: int) -> int:
+    """How many questions of that many documents are held out at most."""
+    return min(MOST_OF_ALL, MOST_HELD_OUT + MORE_A_DOCUMENT * (documents - 1))
+
+
+def in_rounds(items: Iterable[T], document_of: Callable[[T], str]) -> list[T]:
+    """One item of each document first, then a second of each, and so on; of one document the items as they are."""
+    by_document: defaultdict[str, list[T]] = defaultdict(list)
+    for item in items:
+        by_document[document_of(item)].append(item)
+    wrapped = ([(item,) for item in those] for those in by_document.values())
+    return [item for taken in chain.from_iterable(zip_longest(*wrapped, fillvalue=())) for item in taken]
+
+
+def hold_out(
+    pairs: Sequence[Pair], passages: Mapping[str, Passage], subjects: Mapping[str, Subject], seed: int
+) -> list[Pair]:
+    """Mark about a tenth of the questions as held out: only ones whose fact other questions teach.
+
+    Examine so measures what was learnt, not what was left out. Documents take turns, and each gives one where its
+    facts allow. A question that alone covers a sentence, or a name, number or date of it, stays in training. All pairs
+    of a held-out question are held out; its greedy answer is what examine expects.
+    """
+    by_fact: defaultdict[tuple[str, object], set[str]] = defaultdict(set)
+    for pair in pairs:
+        if pair.question.kind not in BY_RULE and not pair.sampled:
+            by_fact[pair.question.passage_id, pair.question.fact].add(pair.question.text)
+    by_document: defaultdict[str, list[list[str]]] = defaultdict(list)
+    for (passage_id, _), asking in by_fact.items():
+        if len(asking) >= 2:
+            by_document[passages[passage_id].document_id].append(sorted(asking))
+    several: list[tuple[str, list[str]]] = []
+    for document_id, those in by_document.items():
+        enough = [texts for texts in those if len(texts) >= 3]
+        several += [(document_id, texts) for texts in enough or those]
+    chance = random.Random(seed)  # noqa: S311
+    chance.shuffle(several)
+    documents = len(by_document)
+    asked = len({pair.question.text for pair in pairs})
+    wanted = min(most_held_out(documents), max(FEWEST_HELD_OUT, documents, round(SHARE_HELD_OUT * asked)))
+    in_turn = [texts for _, texts in in_rounds(several, lambda each: each[0])]
+    by_passage: defaultdict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_passage[pair.question.passage_id].append(pair)
+    chosen: set[str] = set()
+    for texts in in_turn:
+        if len(chosen) == wanted:
+            break
+        text = chance.choice(texts)
+        if not any(_uncovers(text, chosen, those, passages, subjects) for those in by_passage.values()):
+            chosen.add(text)
+    marked = [replace(pair, held_out=pair.question.text in chosen) for pair in pairs]
+    return [pair for pair in marked if not (pair.held_out and pair.sampled)]
+
+
+def _uncovers(
+    text: str,
+    chosen: set[str],
+    pairs: Sequence[Pair],
+    passages: Mapping[str, Passage],
+    subjects: Mapping[str, Subject],
+) -> bool:
+    """Whether a passage's pairs would cover less of it without one question more than those chosen."""
+    trained = [pair for pair in pairs if pair.question.text not in chosen]
+    left = [pair for pair in trained if pair.question.text != text]
+    if len(left) == len(trained):
+        return False
+    passage = passages[pairs[0].question.passage_id]
+    alone = {passage.id: passage}
+    return measure(left, alone, subjects).gaps != measure(trained, alone, subjects).gaps
