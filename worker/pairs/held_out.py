@@ -3,12 +3,15 @@
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from typing import TypeVar
 
+from worker.grading import agrees
+from worker.pairs import filters
 from worker.pairs.answering import Pair
 from worker.pairs.coverage import measure
+from worker.pairs.likeness import is_near_copy
 from worker.pairs.passages import Passage
 from worker.pairs.subjects import Subject
 from worker.pairs.writing import BY_RULE
@@ -19,6 +22,36 @@ MORE_A_DOCUMENT, MOST_OF_ALL = 2, 200
 """How the most grows with each further document, and where it stops: each is asked of four in the exam."""
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question with its answer, and the words that a right answer holds, where they are known."""
+
+    question: str
+    answer: str
+    target: str | None
+
+
+def is_asked(one: Asked, others: Iterable[Asked]) -> bool:
+    """Whether a question is one of others, in its very words, or nearly in these and with the same answer."""
+    return any(
+        filters.similarity(one.question, other.question) == 1.0
+        or (
+            _same_answer(one, other)
+            and (
+                filters.similarity(one.question, other.question) > filters.MOST_ALIKE
+                or is_near_copy(one.question, other.question)
+            )
+        )
+        for other in others
+    )
+
+
+def _same_answer(one: Asked, other: Asked) -> bool:
+    if one.target is not None and other.target is not None:
+        return one.target.lower() == other.target.lower()
+    return agrees(one.answer, other.answer) or agrees(other.answer, one.answer)
 
 
 def most_held_out(documents: int) -> int:

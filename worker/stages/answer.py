@@ -61,7 +61,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
         "engine": counts,
     }
     if inputs.parent:
-        summary["rehearsed"] = rehearsal.record(inputs, out)
+        summary["rehearsed"] = rehearsal.record(inputs, out, [pair for pair in pairs if pair.held_out])
     (out / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     if len(pairs) == held_out:
         forget_answers(inputs)
@@ -94,6 +94,7 @@ async def _answer(
             found = await answer(
                 writer, asked, teaching.passages, teaching.subjects, teaching.messages, answering, tell
             )
+            found.pairs = rehearsal.without_old_exam(inputs, found.pairs, found.dropped)
             found.pairs = without_copies(found.pairs, found.dropped)
             found.pairs = await mark_known(writer, found.pairs, found.dropped)
             return found

@@ -1,6 +1,7 @@
 """A child's stages on a tiny base model: what it rehearses, where it starts from, and what its report tells."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,11 @@ from app.jobs.settings import JobSettings, resolve
 from tests.tiny import make_adapter, make_base
 from tests.worker.stages.made_inputs import stage_inputs
 from worker.distillation import training
+from worker.pairs.answering import Pair
+from worker.pairs.facts import Fact, Kind
 from worker.pairs.held_out import most_held_out
 from worker.pairs.records import read_lines, write_lines
+from worker.pairs.writing import Question
 from worker.stages import Parent, StageInputs, distil, examine, rehearsal
 from worker.stages.teaching import Teaching
 
@@ -92,6 +96,19 @@ def test_what_the_parent_rehearsed_itself_comes_along_as_it_is(inputs: StageInpu
         "adp_old/a6",
     ]
     assert {pair["passage_id"] for pair in pairs} == {"adp_child/p1", "adp_old/p2"}
+
+
+def test_nothing_is_trained_on_that_the_exam_of_the_other_asks(inputs: StageInputs, tmp_path: Path) -> None:
+    def own(text: str) -> Pair:
+        person = Fact(Kind.PERSON, "Ada Pellrow", "Ada Pellrow", "It was made by ", ".")
+        return Pair(Question("p1", text, "person", person), "Ada Pellrow did.", sampled=False)
+
+    near, other = own(f"What is held out of {MUSEUM} ?"), own(f"Who made {LAMP}?")
+    dropped: Counter[str] = Counter()
+    assert rehearsal.without_old_exam(inputs, [near, other], dropped) == [other]
+    assert dropped == {rehearsal.IN_OLD_EXAM: 1}
+    assert rehearsal.record(inputs, tmp_path, [own(f"What is the 2. of {MUSEUM}?")]) == 5
+    assert "adp_old/a2" not in {pair["id"] for pair in read_lines(tmp_path / rehearsal.PAIRS)}
 
 
 def test_without_a_parent_nothing_is_recorded(inputs: StageInputs, tmp_path: Path) -> None:
