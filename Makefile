@@ -47,7 +47,7 @@ up: install  ## run the service on 127.0.0.1:8000
 
 # Two processes, a file each at a time: most tests wait more than they compute, and one trains on all cores.
 test: install-dev  ## run the whole test suite
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-vllm: install-dev install-vllm  ## run the tests that vLLM takes part in
 	INGRAIN_TEST_VLLM_PYTHON=$(CURDIR)/.venv-vllm/bin/python $(BIN)/pytest -m vllm $(ARGS)
