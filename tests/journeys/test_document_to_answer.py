@@ -42,7 +42,7 @@ def wait_for_job(url: str, job_id: str, seconds: float) -> dict[str, Any]:
         time.sleep(0.5)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_posted_document_can_be_asked_and_survives_a_restart(installation: Installation) -> None:
     with running(installation):
         url = installation.url
@@ -61,7 +61,7 @@ def test_a_posted_document_can_be_asked_and_survives_a_restart(installation: Ins
         assert refused.value.status_code == 409
         assert job in str(refused.value)
 
-        ended = wait_for_job(url, job, 500)
+        ended = wait_for_job(url, job, 1000)
         assert ended["status"] == "succeeded", ended["error"]
         assert ended["progress"] == 1.0
         assert list(ended["timings"]) == ["read", "ask", "answer", "distil", "examine", "publish"]

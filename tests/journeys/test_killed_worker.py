@@ -25,7 +25,7 @@ def on_postgres(models: Path, postgres_database: str) -> Iterator[Installation]:
     assert not left, f"left running: {left}"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_worker_killed_in_mid_training_still_ends_in_one_ready_adapter(on_postgres: Installation) -> None:
     with running(on_postgres):
         url = on_postgres.url
@@ -47,7 +47,7 @@ def test_a_worker_killed_in_mid_training_still_ends_in_one_ready_adapter(on_post
         os.kill(worker, signal.SIGKILL)
         wait_until(lambda: stage not in on_postgres.processes(), "the stage's process ends with its worker", 10)
 
-        ended = wait_for_job(url, job_id, 300)
+        ended = wait_for_job(url, job_id, 600)
         assert ended["status"] == "succeeded", ended["error"]
         assert ended["attempts"] == 2
         events = httpx.get(f"{url}/v1/jobs/{job_id}/events", headers={"Accept": "application/json"}).json()["data"]

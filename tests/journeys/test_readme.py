@@ -59,13 +59,13 @@ def run(command: str, installation: Installation, folder: Path, **more: str) -> 
     )
     environment = installation.environment | {"PYTHONPATH": str(ROOT), "INGRAIN_URL": installation.url} | more
     done = subprocess.run(
-        ["bash", "-euc", text], cwd=folder, env=environment, capture_output=True, text=True, timeout=400, check=False
+        ["bash", "-euc", text], cwd=folder, env=environment, capture_output=True, text=True, timeout=800, check=False
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_every_command_does_what_the_readme_says(installation: Installation, tmp_path: Path) -> None:
     told: dict[str, str] = {}
     with running(installation):
@@ -77,7 +77,7 @@ def test_every_command_does_what_the_readme_says(installation: Installation, tmp
                 taken = json.loads(said)
                 told = {kind.upper(): taken[kind]["id"] for kind in ("document", "adapter", "job")}
                 if "-F " in command:
-                    assert wait_for_job(installation.url, told["JOB"], 400)["status"] == "succeeded"
+                    assert wait_for_job(installation.url, told["JOB"], 800)["status"] == "succeeded"
             elif "/events" in command:
                 assert "event: succeeded" in said
             elif "chat/completions" in command:
@@ -90,7 +90,7 @@ def test_every_command_does_what_the_readme_says(installation: Installation, tmp
     assert (tmp_path / "adapter.zip").stat().st_size > 1000
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_make_demo_writes_what_it_found(installation: Installation, tmp_path: Path) -> None:
     (tmp_path / "organ.md").write_text(
         "# The Pell Organ\n\nThe Pell Organ was built by Ada Tamsin. The Pell Organ has 47 pipes.\n"
@@ -103,7 +103,7 @@ def test_make_demo_writes_what_it_found(installation: Installation, tmp_path: Pa
     )
     command = ["make", "demo", f"ARGS={options}"]
     environment = installation.environment | {"PATH": os.environ["PATH"]}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1000, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     outcome: dict[str, Any] = json.loads((tmp_path / "out.json").read_text())
     assert outcome["questions"] == 1

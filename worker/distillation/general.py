@@ -15,7 +15,7 @@ from worker.distillation.generation import greedy
 from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student
 
-ANSWER_TOKENS = 24  # of an answer: enough for a short sentence, which holds the keyword or will not
+ANSWER_TOKENS = 16  # of an answer: enough for a short sentence, which holds the keyword or will not
 
 
 @dataclass(frozen=True, slots=True)
