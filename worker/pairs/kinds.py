@@ -12,7 +12,7 @@ from worker.pairs import filters
 from worker.pairs.outline import Outline
 from worker.pairs.passages import Passage
 from worker.pairs.writer import Sampling, Writer
-from worker.pairs.writing import OPEN, Question, Written, question_list, questions_in
+from worker.pairs.writing import OPEN, Question, Written, name_it, question_list, questions_in, shown
 
 REWORDED, REVERSED, WHY, MULTI_FACT, LIST = "reworded", "reversed", "why", "multi-fact", "list"
 STRUCTURE, SUMMARY, QUESTION, USE_CASE, CREATIVE = "structure", "summary", "question", "use case", "creative"
@@ -57,13 +57,12 @@ async def write_kinds(
     written = Written()
     if not kinds:
         return written
-    place = f"{passage.title} ({passage.heading})" if passage.heading else passage.title
     listed = "\n".join(f"{number}. A question {KINDS[kind]}." for number, kind in enumerate(kinds, 1))
     target = f"\n\nAsk only about this part of it: {' '.join(about)}" if about else ""
     request = (
-        f"{place}\n\n{passage.text}{target}\n\nWrite {len(kinds)} questions that this text answers, in this order:\n"
-        f"{listed}\nEach question must be understood by someone who has not seen the text: name what it is about "
-        f'({passage.title}) and never say "the text" or "it". Reply with a JSON list of strings and nothing else.'
+        f"{shown(passage)}{target}\n\nWrite {len(kinds)} questions that this text answers, in this order:\n"
+        f"{listed}\nEach question must be understood by someone who has not seen the text: {name_it(passage)}. Reply "
+        "with a JSON list of strings and nothing else."
     )
     sampling = Sampling(1, temperature, 0.95, max_tokens=60 + 40 * len(kinds))
     messages = [{"role": "user", "content": request}]

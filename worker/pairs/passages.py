@@ -43,6 +43,13 @@ class Passage:
     text: str
     focus: str
 
+    @property
+    def place(self) -> str:
+        """Where it stands, in words: "Title (Heading)", either of them, or nothing."""
+        if self.title and self.heading and self.heading != self.title:
+            return f"{self.title} ({self.heading})"
+        return self.title or self.heading or ""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:

@@ -134,11 +134,10 @@ async def write_plainly(
         if missing
         else "Cover every name, number, date, place and reason."
     )
-    place = f"{passage.title} ({passage.heading})" if passage.heading else passage.title
     request = (
-        f"{place}\n\n{passage.text}\n\nWrite {count} different questions that this text answers. {asked} Each question "
-        f"must be understood by someone who has not seen the text: name what it is about ({passage.title}) and never "
-        'say "the text" or "it". Vary the wording. Reply with a JSON list of strings and nothing else.'
+        f"{shown(passage)}\n\nWrite {count} different questions that this text answers. {asked} Each question must be "
+        f"understood by someone who has not seen the text: {name_it(passage)}. Vary the wording. Reply with a JSON "
+        "list of strings and nothing else."
     )
     written = Written()
     messages = [{"role": "user", "content": request}]
@@ -151,6 +150,17 @@ async def write_plainly(
             else:
                 written.questions.append(Question(passage.id, text, OPEN, None))
     return written
+
+
+def shown(passage: Passage) -> str:
+    """A passage as a request shows it: where it stands, if that is known, then its text."""
+    return "\n\n".join(part for part in (passage.place, passage.text) if part)
+
+
+def name_it(passage: Passage) -> str:
+    """What a request asks of self-contained questions."""
+    subject = f" ({passage.title})" if passage.title else ""
+    return f'name what it is about{subject} and never say "the text" or "it"'
 
 
 def question_list(most: int) -> dict[str, Any]:

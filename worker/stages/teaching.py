@@ -45,5 +45,4 @@ class Teaching:
             subject = self.subjects[passage.document_id]
             text = subject.resolve(passage.text)
             return "" if subject.bare.lower() in text.lower() else subject.bare, text
-        has_heading = passage.heading and passage.heading != passage.title
-        return f"{passage.title} ({passage.heading})" if has_heading else passage.title, passage.text
+        return passage.place, passage.text
