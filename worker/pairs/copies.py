@@ -3,9 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from worker.likeness import is_near_copy
 from worker.pairs import filters
 from worker.pairs.answering import Pair
-from worker.pairs.likeness import is_near_copy
 from worker.pairs.writing import BY_RULE, TURNED
 
 

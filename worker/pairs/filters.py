@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
+from worker.likeness import is_near_copy
 from worker.pairs.facts import Fact, Kind
-from worker.pairs.likeness import is_near_copy
 from worker.pairs.outline import Outline
 from worker.pairs.words import CAPITAL, content_words, stems_of
 

@@ -8,10 +8,10 @@ from itertools import chain, zip_longest
 from typing import TypeVar
 
 from worker.grading import agrees
+from worker.likeness import is_near_copy
 from worker.pairs import filters
 from worker.pairs.answering import Pair
 from worker.pairs.coverage import measure
-from worker.pairs.likeness import is_near_copy
 from worker.pairs.passages import Passage
 from worker.pairs.subjects import Subject
 from worker.pairs.writing import BY_RULE

@@ -1,16 +1,15 @@
-"""How alike two questions are in meaning, by wordllama: static word vectors of its wheel, averaged over a text.
+"""How alike two questions are in meaning, by the vectors that retrieval has: of words, averaged over a text.
 
 Such vectors do not see the order of words: "When was the tower built?" and "Who built the tower?" are 0.89 alike. So
 only questions with the same answer may be compared; among those, what is nearly one text is a copy.
 """
 
 import functools
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import wordllama
 from numpy.typing import NDArray
+
+from app.retrieval.embeddings import embed
 
 NEAR_COPY = 0.985
 """Cosine of two questions for one fact from which they are copies. Read off the questions of three documents: above
@@ -31,11 +30,5 @@ def is_near_copy(one: str, other: str) -> bool:
 @functools.lru_cache(maxsize=4096)
 def _vector(text: str) -> NDArray[np.float32]:
     """Shape (256,), of unit length."""
-    (vector,) = _model().embed([text], norm=True)
-    return np.asarray(vector, np.float32)
-
-
-@functools.cache
-def _model() -> Any:
-    """The vectors that the wheel brings. The loader does not look there for its tokenizer by itself."""
-    return wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
+    vector: NDArray[np.float32] = embed([text])[0]
+    return vector

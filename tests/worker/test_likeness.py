@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from worker.likeness import is_near_copy, likeness
 from worker.pairs import filters
-from worker.pairs.likeness import is_near_copy, likeness
 
 FOUND = "What is the rarest treasure found in the Hollin Ferry Museum?"
 
