@@ -72,8 +72,5 @@ async def write_kinds(
         for kind, line in zip(named, lines, strict=True):
             text = filters.clean(line)
             reason = filters.fault(text, passage.text, None, outline)
-            if reason:
-                written.dropped[reason] += 1
-            else:
-                written.questions.append(Question(passage.id, text, kind, None))
+            written.take(Question(passage.id, text, kind, None), reason)
     return written

@@ -64,10 +64,7 @@ async def write_listed(writer: Writer, passage: Passage, outline: Outline, sampl
             if reason == filters.NAMES_NOTHING:
                 text = ground(text, outline.subject, outline.names)
                 reason = filters.fault(text, passage.text, None, outline)
-            if reason:
-                written.dropped[reason] += 1
-            else:
-                written.questions.append(Question(passage.id, text, OPEN, None))
+            written.take(Question(passage.id, text, OPEN, None), reason)
     return written
 
 

@@ -82,6 +82,13 @@ class Written:
     questions: list[Question] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
 
+    def take(self, question: Question, reason: str | None) -> None:
+        """Keep a question, or count it where there is a reason to drop it."""
+        if reason:
+            self.dropped[reason] += 1
+        else:
+            self.questions.append(question)
+
 
 def joined(several: Iterable[Written]) -> Written:
     """All that was written, as one."""
@@ -117,10 +124,7 @@ async def write_led(
             text += "?"
         text = ground(text, outline.subject, outline.names)
         reason = filters.fault(text, passage.text, fact, outline)
-        if reason:
-            written.dropped[reason] += 1
-        else:
-            written.questions.append(Question(passage.id, text, fact.kind.value, fact))
+        written.take(Question(passage.id, text, fact.kind.value, fact), reason)
     return written
 
 
@@ -145,10 +149,7 @@ async def write_plainly(
         for line in questions_in(completion.text):
             text = filters.clean(line)
             reason = filters.fault(text, passage.text, None, outline)
-            if reason:
-                written.dropped[reason] += 1
-            else:
-                written.questions.append(Question(passage.id, text, OPEN, None))
+            written.take(Question(passage.id, text, OPEN, None), reason)
     return written
 
 
