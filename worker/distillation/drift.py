@@ -10,6 +10,8 @@ from worker.distillation.packing import pack
 from worker.distillation.retention import Kept
 from worker.distillation.student import Student
 
+TOGETHER = 8  # prompts in one forward pass, which share their beginning
+
 
 @dataclass(frozen=True, slots=True)
 class Drift:
@@ -30,11 +32,12 @@ class Drift:
 def measure(student: Student, kept: Sequence[Kept]) -> Drift:
     """The drift of the student's adapter. `kept` comes from `retention.keep` on prompts that no training saw."""
     nats, same, tokens = 0.0, 0, 0
-    for each in kept:
-        hidden_ND = student.hidden(pack([each.exchange]))
-        base_ND = each.target.to(student.device)
+    for start in range(0, len(kept), TOGETHER):
+        part = kept[start : start + TOGETHER]
+        hidden_ND = student.hidden(pack([each.exchange for each in part]))
+        base_ND = torch.cat([each.target for each in part]).to(student.device)
         nats += float(forward_kl(hidden_ND, base_ND, student.head_VD).sum())
-        first, base_first = ((part @ student.head_VD.T).argmax(-1) for part in (hidden_ND, base_ND))
+        first, base_first = ((hidden @ student.head_VD.T).argmax(-1) for hidden in (hidden_ND, base_ND))
         same += int((first == base_first).sum())
         tokens += len(base_ND)
     return Drift(nats / tokens, same / tokens, tokens)

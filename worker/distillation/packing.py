@@ -80,7 +80,7 @@ def split_by_size(exchanges: Iterable[Exchange], most_tokens: int) -> Iterator[l
     run: list[Exchange] = []
     size = 0
     for exchange in exchanges:
-        new = len(exchange.inputs) - (_common(run[-1].inputs, exchange.inputs) if run else 0)
+        new = len(exchange.inputs) - (common_beginning(run[-1].inputs, exchange.inputs) if run else 0)
         if run and size + new > most_tokens:
             yield run
             run, size, new = [], 0, len(exchange.inputs)
@@ -90,7 +90,8 @@ def split_by_size(exchanges: Iterable[Exchange], most_tokens: int) -> Iterator[l
         yield run
 
 
-def _common(left: Sequence[int], right: Sequence[int]) -> int:
+def common_beginning(left: Sequence[int], right: Sequence[int]) -> int:
+    """How many tokens both begin with."""
     for index, (a, b) in enumerate(zip(left, right, strict=False)):
         if a != b:
             return index
