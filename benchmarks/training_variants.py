@@ -3,9 +3,15 @@
     python -m benchmarks.training_variants --data FILE --model MODEL --passages 10 --effort quick
         --variants "" learning_rate=3e-4 rank=8 kl_temperature=2 objective=jsd epochs=2,learning_rate=1e-3
 
-The data, the questions and the other options are those of `squadshifts.py`. A variant is a list of settings of a job by
-name, and `objective`: kl (the method's own), reverse, jsd, half (half kl, half reverse), top20, top64, or sft
-(cross-entropy on the greedy answers); the empty one changes nothing. Prints accuracy closed-book, how far it is from
+The data, the questions and the other options are those of `squadshifts.py`; data/invented.jsonl has passages and
+questions of our own, which settings are tried on. A variant is a list of settings of a job by name, and of
+
+- `objective`: kl (the method's own), reverse, jsd, half (half kl, half reverse), top20, top64, hidden (kl and the last
+  hidden states), mixed (kl on answers that the student begins), or sft (cross-entropy on the greedy answers);
+- `layers` that the adapter lies on: all, attention or mlp (as Llama, Qwen and Mistral call them);
+- `order` of the lessons: shuffled each epoch, or spread (each batch from all over the passages).
+
+The empty variant changes nothing. Prints accuracy closed-book, how far it is from
 the first variant, what became of 200 general questions in points, the drift on unrelated prompts, and the seconds that
 the training took.
 """
@@ -13,22 +19,26 @@ the training took.
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
 from app.errors import ConfigurationError, IngrainError
 from benchmarks.injection.intervals import Scores, difference, estimate
-from benchmarks.injection.methods import FINE_TUNING, WAYS, Way
-from benchmarks.injection.objectives import half_reversed, jensen_shannon, reverse_kl, top_k
+from benchmarks.injection.methods import FINE_TUNING, MIXED, WAYS
+from benchmarks.injection.objectives import half_reversed, hidden_states, jensen_shannon, reverse_kl, top_k
 from benchmarks.injection.options import add_options, make_plan, trained_with
 from benchmarks.injection.run import Plan, run
 from benchmarks.injection.steps import be_quiet
 from benchmarks.squadshifts import scores_of
+from worker.distillation.student import EVERY_LAYER, Layers
 from worker.stages.distil import PROMPT_DISTILLATION, Method
+
+Chosen = TypeVar("Chosen")
 
 METHODS: Final[dict[str, Method]] = {
     "kl": PROMPT_DISTILLATION,
@@ -41,9 +51,17 @@ METHODS: Final[dict[str, Method]] = {
             "half": half_reversed,
             "top20": top_k(20),
             "top64": top_k(64),
+            "hidden": hidden_states(1.0),
         }.items()
     },
+    "mixed": MIXED,
 }
+LAYERS: Final[dict[str, Layers]] = {
+    "all": EVERY_LAYER,
+    "attention": ["q_proj", "k_proj", "v_proj", "o_proj"],
+    "mlp": ["gate_proj", "up_proj", "down_proj"],
+}
+ORDERS: Final = {"shuffled": True, "spread": False}
 
 
 def main() -> None:
@@ -96,14 +114,19 @@ def vary(plan: Plan, variant: str) -> Plan:
     Raises:
         ConfigurationError: an objective or a setting of the training is not known, or a value is wrong.
     """
-    parts = [part for part in variant.split(",") if part]
-    names = [part.removeprefix("objective=") for part in parts if part.startswith("objective=")]
-    name = names[-1] if names else "kl"
-    if name not in METHODS:
-        raise ConfigurationError(f"There is no objective {name}. Choose of {', '.join(METHODS)} (--variants).")
-    changed = trained_with(plan, [part for part in parts if not part.startswith("objective=")])
-    way = Way(METHODS[name], WAYS["pd"].reading, WAYS["pd"].meaning)
+    parts = dict(part.partition("=")[::2] for part in variant.split(",") if part)
+    method = _chosen(METHODS, "objective", parts.pop("objective", "kl"))
+    layers = _chosen(LAYERS, "layers", parts.pop("layers", "all"))
+    shuffled = _chosen(ORDERS, "order", parts.pop("order", "shuffled"))
+    changed = trained_with(plan, [f"{name}={value}" for name, value in parts.items()])
+    way = replace(WAYS["pd"], adapter=replace(method, layers=layers, shuffled=shuffled))
     return replace(changed, ways={"pd": way}, variant=f"-{variant}" if variant else "")
+
+
+def _chosen(among: Mapping[str, Chosen], what: str, name: str) -> Chosen:
+    if name not in among:
+        raise ConfigurationError(f"There is no {what} {name!r}. Choose of {', '.join(among)} (--variants).")
+    return among[name]
 
 
 def measure(plan: Plan, seeds: int) -> dict[str, Any]:

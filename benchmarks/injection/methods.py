@@ -1,13 +1,16 @@
 """The methods: which model answers, and what is in its prompt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
 import torch
 
 from benchmarks.injection.objectives import cross_entropy
-from worker.distillation import training
+from worker.distillation import teacher, training
+from worker.distillation.generation import greedy
+from worker.distillation.packing import Exchange
+from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student
 from worker.stages.distil import PROMPT_DISTILLATION, Method
 from worker.stages.teaching import Teaching
@@ -46,7 +49,36 @@ def _imitation(student: Student, pairs: list[dict[str, Any]], teaching: Teaching
     ]
 
 
+def _mixed(student: Student, pairs: list[dict[str, Any]], teaching: Teaching) -> list[training.Lesson]:
+    """As prompt distillation, but what stands for a sampled answer the student begins, closed-book and before any
+    training, and the teacher, who reads the passage, ends.
+
+    A short form of mixed rollouts, which go on throughout the training: it shows whether the student profits from what
+    the teacher thinks after the student's own first words. An answer that does not end stays the sampled one.
+    """
+    lessons = PROMPT_DISTILLATION.lessons(student, pairs, teaching)
+    places = [place for place, pair in enumerate(pairs) if pair["sampled"] and not pair["quoted"]]
+    chats = [teaching.messages(pairs[place]["passage_id"], pairs[place]["question"]) for place in places]
+    opened = [student.renderer.prompt(chat) for chat in chats]
+    closed = [student.renderer.prompt(student_messages(pairs[place]["question"])) for place in places]
+    with student.as_base():
+        begun = [answer.tokens[: len(answer.tokens) - answer.is_finished] for answer in greedy(student, closed, BEGUN)]
+        ended = greedy(student, [(*prompt, *start) for prompt, start in zip(opened, begun, strict=True)], ENDED)
+    exchanges = {
+        place: Exchange(tuple(prompt), (*start, *rest.tokens))
+        for place, prompt, start, rest in zip(places, opened, begun, ended, strict=True)
+        if rest.is_finished
+    }
+    targets = teacher.targets(student, list(exchanges.values()))
+    for (place, exchange), target in zip(exchanges.items(), targets, strict=True):
+        lessons[place] = training.Lesson(pairs[place]["question"], exchange.answer, target)
+    return lessons
+
+
 FINE_TUNING: Final = Method("supervised fine-tuning", _imitation, cross_entropy)
+MIXED: Final = replace(PROMPT_DISTILLATION, name="mixed", lessons=_mixed)
+BEGUN: Final = 4  # tokens that the student begins with
+ENDED: Final = 64  # at most, that the teacher ends with
 
 WAYS: Final = {
     "base": Way(None, Reading.NOTHING, "the base model, closed-book"),

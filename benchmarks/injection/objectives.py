@@ -54,6 +54,20 @@ def jensen_shannon(student_ND: Tensor, teacher_ND: Tensor, head_VD: Tensor, temp
     return _by_chunks(student_ND, teacher_ND, head_VD, temperature, rule)
 
 
+def hidden_states(weight: float) -> Callable[[Tensor, Tensor, Tensor, float], Tensor]:
+    """Forward KL, and `weight` times the last hidden states' squared distance, as a share of the teacher's square.
+
+    A short form of deep context distillation (arXiv 2503.08727), which matches the hidden states of every layer.
+    """
+
+    def objective(student_ND: Tensor, teacher_ND: Tensor, head_VD: Tensor, temperature: float) -> Tensor:
+        student, teacher = student_ND.float(), teacher_ND.float()
+        apart = (student - teacher).square().sum(-1) / teacher.square().sum(-1)
+        return forward_kl(student_ND, teacher_ND, head_VD, temperature) + weight * apart
+
+    return objective
+
+
 def top_k(most: int) -> Callable[[Tensor, Tensor, Tensor, float], Tensor]:
     """Forward KL at the temperature, times its square, on the teacher's `most` likeliest tokens, all others as one."""
 

@@ -182,7 +182,7 @@ def _train(plan: Plan, inputs: StageInputs, method: Method, out: Path, tell: Tel
     artefacts.mkdir()
     (artefacts / "read").symlink_to((pairs / "read").absolute())
     chosen = _chosen(plan, pairs)
-    write_pairs(artefacts, with_greedy_answers(chosen) if method is FINE_TUNING else chosen)
+    write_pairs(artefacts, with_greedy_answers(chosen) if method.name == FINE_TUNING.name else chosen)
     scratch = inputs.scratch / _adapter(plan, out, method).name
     scratch.mkdir(parents=True, exist_ok=True)
     distil.run(replace(inputs, artefacts=artefacts, scratch=scratch), out, tell, method)

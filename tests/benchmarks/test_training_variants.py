@@ -6,10 +6,11 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.jobs.settings import JobSettings, resolve
-from benchmarks.injection.methods import FINE_TUNING, WAYS
+from benchmarks.injection.methods import FINE_TUNING, MIXED, WAYS
 from benchmarks.injection.objectives import jensen_shannon
 from benchmarks.injection.run import Plan
 from benchmarks.training_variants import vary
+from worker.stages.distil import PROMPT_DISTILLATION
 
 
 @pytest.fixture
@@ -37,14 +38,26 @@ def test_a_variant_changes_what_it_names_and_nothing_else(plan: Plan) -> None:
     assert method is not None
     assert method.objective is jensen_shannon
     assert varied.label != plan.label
-    assert vary(plan, "objective=sft").ways["pd"].adapter is FINE_TUNING
+    assert vary(plan, "objective=sft").ways["pd"].adapter == FINE_TUNING
+    assert vary(plan, "objective=mixed").ways["pd"].adapter == MIXED
+
+
+def test_layers_and_order_are_the_methods(plan: Plan) -> None:
+    plain, varied = (vary(plan, variant).ways["pd"].adapter for variant in ("", "layers=attention,order=spread"))
+    assert plain == PROMPT_DISTILLATION
+    assert varied is not None
+    assert varied.layers == ["q_proj", "k_proj", "v_proj", "o_proj"]
+    assert not varied.shuffled
+    assert (varied.objective, varied.lessons) == (PROMPT_DISTILLATION.objective, PROMPT_DISTILLATION.lessons)
 
 
 @pytest.mark.parametrize(
     ("variant", "told"),
     [
         ("jsd", "jsd is no setting"),
-        ("objective=magic", "no objective magic"),
+        ("objective=magic", "no objective 'magic'"),
+        ("layers=some", "no layers 'some'"),
+        ("order=upwards", "no order 'upwards'"),
         ("learning_rate=-5", "learning_rate"),
         ("epochs=0", "epochs"),
         ("questions_per_fact=9", "questions_per_fact is no setting of the training"),

@@ -36,7 +36,7 @@ NOT_RUN_HERE: Final = {
     "CUDA_VISIBLE_DEVICES=0 INGRAIN_VLLM_URLS=http://127.0.0.1:8001,http://127.0.0.1:8002 .venv/bin/ingrain up": (
         "needs three GPUs"
     ),
-    ".venv/bin/python -m benchmarks.squadshifts --data new_wiki.jsonl --model ~/a-model --passages 50": (
+    ".venv/bin/python -m benchmarks.squadshifts --data benchmarks/data/invented.jsonl --model ~/a-model": (
         "takes hours here; tests/benchmarks/test_squadshifts.py runs it on a tiny model"
     ),
 }

@@ -7,7 +7,7 @@ student. Only the adapter's weights are ever trained, and they are kept in float
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -17,6 +17,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from worker.cores import usable_cores
 from worker.distillation.packing import Exchange, Pack, pack
 from worker.distillation.rendering import Renderer
+
+Layers = str | list[str]
+EVERY_LAYER: Final = "all-linear"  # but the LM head
 
 
 class UnsuitableModel(ValueError):
@@ -114,15 +117,18 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[A
     return model, Renderer(tokenizer, _end_tokens(model, tokenizer))
 
 
-def new_student(folder: Path, rank: int, seed: int, device: torch.device, dtype: torch.dtype) -> Student:
+def new_student(
+    folder: Path, rank: int, seed: int, device: torch.device, dtype: torch.dtype, layers: Layers = EVERY_LAYER
+) -> Student:
     """A student with a fresh adapter, which changes nothing yet: its second matrices are zero.
 
     The seed fixes its first ones. `alpha` is twice the rank, so that a learning rate suits every rank alike.
+    `layers` are what the adapter lies on, as PEFT's `target_modules` has it.
     """
     base, renderer = load_base(folder, device, dtype)
     torch.manual_seed(seed)
     config = LoraConfig(
-        r=rank, lora_alpha=2 * rank, target_modules="all-linear", lora_dropout=0.0, bias="none", task_type="CAUSAL_LM"
+        r=rank, lora_alpha=2 * rank, target_modules=layers, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM"
     )
     return Student(get_peft_model(base, config, autocast_adapter_dtype=True), renderer)
 

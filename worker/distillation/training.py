@@ -50,7 +50,11 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to train. `name` tells runs apart: a checkpoint of another name is not used."""
+    """How to train.
+
+    `name` tells runs apart: a checkpoint of another name is not used. Lessons that are not `shuffled` keep their order
+    in each epoch, and each batch takes them from all over it.
+    """
 
     learning_rate: float
     epochs: int
@@ -60,6 +64,7 @@ class Plan:
     retention_batch: int
     seed: int
     name: str = ""
+    shuffled: bool = True
     rehearsal: Rehearsal = field(default_factory=Rehearsal)
 
 
@@ -150,6 +155,7 @@ def _batch(
     a_pass = math.ceil(plan.rehearsal.size(len(lessons)) / plan.batch_size)
     epoch, place = divmod(step, a_pass)
     order = plan.rehearsal.order(len(lessons), plan.seed, epoch)
+    order = order if plan.shuffled else sorted(order)
     chance = random.Random(f"{plan.seed}/{epoch}/{place}")  # noqa: S311 - repeatable on purpose
     unrelated = [(each.question, each.answer) for each in kept if each.is_finished]
     taught = []

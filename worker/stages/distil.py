@@ -25,6 +25,8 @@ from worker.distillation.loss import forward_kl
 from worker.distillation.prompts import quoting_messages, student_messages
 from worker.distillation.rehearsal import choose
 from worker.distillation.student import (
+    EVERY_LAYER,
+    Layers,
     Student,
     UnsuitableModel,
     choose_device,
@@ -56,11 +58,15 @@ class Method:
         name: tells its checkpoints from another method's.
         lessons: makes the lessons of pairs, with the student that is to learn them and the job's teaching.
         objective: what they are learnt by.
+        layers: what the adapter lies on.
+        shuffled: whether each epoch has the lessons in another order.
     """
 
     name: str
     lessons: Callable[[Student, list[dict[str, Any]], Teaching], list[training.Lesson]]
     objective: training.Objective
+    layers: Layers = EVERY_LAYER
+    shuffled: bool = True
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress, method: Method | None = None) -> dict[str, Any]:
@@ -83,9 +89,11 @@ def run(inputs: StageInputs, out: Path, progress: Progress, method: Method | Non
         raise StageError("No pairs are left to train on. Give a longer document, or a more capable base model.")
     use_all_cores()
     device = choose_device()
+    dtype = choose_dtype(device)
+    chosen = method or PROMPT_DISTILLATION
     try:
-        student = new_student(inputs.base_model, settings.rank, settings.seed, device, choose_dtype(device))
-        return _run(inputs, out, progress, student, pairs, method or PROMPT_DISTILLATION)
+        student = new_student(inputs.base_model, settings.rank, settings.seed, device, dtype, chosen.layers)
+        return _run(inputs, out, progress, student, pairs, chosen)
     except (UnsuitableModel, training.TrainingFailed) as error:
         raise StageError(str(error)) from error
     except torch.OutOfMemoryError as error:
@@ -118,6 +126,7 @@ def _run(
         retention_batch=RETENTION_BATCH,
         seed=settings.seed,
         name=_name(inputs, pairs, method),
+        shuffled=method.shuffled,
         rehearsal=turns,
     )
     steps = training.steps_of(plan, len(pairs))
@@ -195,6 +204,6 @@ def _name(inputs: StageInputs, pairs: list[dict[str, Any]], method: Method) -> s
     """What a checkpoint belongs to: this method, these pairs and settings, this revision of this base model."""
     settings = inputs.settings.model_dump(mode="json")
     parent = inputs.parent.adapter_id if inputs.parent else None
-    made_of = [method.name, settings, inputs.base_model_name, inputs.base_revision, parent, pairs]
-    content = json.dumps(made_of, sort_keys=True)
+    way = [method.name, method.layers, method.shuffled]
+    content = json.dumps([*way, settings, inputs.base_model_name, inputs.base_revision, parent, pairs], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -6,6 +6,7 @@ import pytest
 
 from app.errors import ConfigurationError
 from benchmarks.injection.data import read_items
+from benchmarks.injection.grading import grade
 
 LINE: dict[str, Any] = {
     "title": "Hollin_Museum",
@@ -64,3 +65,13 @@ def test_too_few_passages_are_told(tmp_path: Path) -> None:
         read_items(write(tmp_path, LINE), 5)
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read_items(tmp_path / "missing.jsonl", None)
+
+
+def test_the_answers_of_our_own_data_stand_in_their_passages() -> None:
+    items = read_items(Path("benchmarks/data/invented.jsonl"), None)
+    assert len(items) == 14
+    asked = [(item, each) for item in items for each in item.questions]
+    assert len(asked) == 36
+    for item, each in asked:
+        assert grade(item.passage, each.answers).holds, each.question
+        assert not grade(each.question, each.answers).holds, each.question

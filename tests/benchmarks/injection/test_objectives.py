@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.injection.objectives import cross_entropy, half_reversed, jensen_shannon, reverse_kl, top_k
+from benchmarks.injection.objectives import (
+    cross_entropy,
+    half_reversed,
+    hidden_states,
+    jensen_shannon,
+    reverse_kl,
+    top_k,
+)
 from worker.distillation.loss import CHUNK, forward_kl
 from worker.distillation.training import Objective
 
@@ -47,6 +54,11 @@ def plain_top_3(student: Tensor, teacher: Tensor, head: Tensor) -> Tensor:
     return torch.stack(values) * TEMPERATURE**2
 
 
+def plain_hidden(student: Tensor, teacher: Tensor, head: Tensor) -> Tensor:
+    apart: Tensor = (student - teacher).norm(dim=-1) / teacher.norm(dim=-1)
+    return plain_reverse_kl(teacher, student, head) + 0.5 * apart**2
+
+
 @pytest.mark.parametrize(
     ("objective", "plain", "has_tokens"),
     [
@@ -55,6 +67,7 @@ def plain_top_3(student: Tensor, teacher: Tensor, head: Tensor) -> Tensor:
         (half_reversed, plain_half_reversed, False),
         (jensen_shannon, plain_jensen_shannon, False),
         (top_k(3), plain_top_3, False),
+        (hidden_states(0.5), plain_hidden, False),
     ],
 )
 def test_values_and_gradients_are_those_of_the_plain_loss(

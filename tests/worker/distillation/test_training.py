@@ -70,6 +70,24 @@ def test_only_the_adapter_gets_gradients_and_changes(student: Student) -> None:
     }
 
 
+def test_an_adapter_lies_on_the_layers_that_are_named(tiny_model: Path) -> None:
+    student = new_student(tiny_model, 4, 0, torch.device("cpu"), torch.float32, ["q_proj", "v_proj"])
+    assert {name.split(".")[-4] for name in student.trained_parameters()} == {"q_proj", "v_proj"}
+
+
+def test_lessons_in_order_are_the_same_in_each_epoch_and_spread_over_the_batches(student: Student) -> None:
+    lessons = lessons_of(student)
+
+    def epoch(number: int, plan: Plan) -> list[list[tuple[int, ...]]]:
+        batches = [training._batch(student, lessons, [], plan, 3 * number + place)[0] for place in range(3)]
+        return [[exchange.answer for exchange, _ in batch] for batch in batches]
+
+    answers = [lesson.answer for lesson in lessons]
+    in_order = replace(PLAN, shuffled=False)
+    assert epoch(0, in_order) == epoch(1, in_order) == [answers[0::3], answers[1::3], answers[2::3]]
+    assert epoch(0, PLAN) != epoch(1, PLAN)
+
+
 def test_the_student_learns_what_the_teacher_knows(student: Student) -> None:
     history = train(student, lessons_of(student), kept_of(student), PLAN)
     steps = [step for step, _, _ in history.losses]
