@@ -38,8 +38,9 @@ from worker.pairs.writing import (
 SAMPLES = 4
 QUESTIONS = 2
 """To keep for each fact that is asked for again."""
-BY_RULE_AGAIN = 2
-"""To make for each fact that is asked for again: each is answered by the whole sentence."""
+BY_RULE_LED, BY_RULE_FREE = 2, 1
+"""To make by rule for each fact that is asked for again: for a model that is led, and for one that asks freely, whose
+own questions teach more. Each is answered by the whole sentence, the longest answers of all."""
 KINDS_AGAIN = (REWORDED, REVERSED, WHY, QUESTION)
 HOTTER, HOTTEST = 0.3, 1.2
 OPEN_LEADS = ("How", "What", "Why", "Where", "When", "Who")
@@ -113,8 +114,10 @@ def _is_near(question: str, sentence: str, subject: Subject) -> bool:
     return bool(own & stems_of(question))
 
 
-def rule_again(gaps: Sequence[Gap], passages: Mapping[str, Passage], subjects: Mapping[str, Subject]) -> list[Question]:
-    """Requests by rule for the gaps, each answered by its sentence.
+def rule_again(
+    gaps: Sequence[Gap], passages: Mapping[str, Passage], subjects: Mapping[str, Subject], a_fact: int
+) -> list[Question]:
+    """Requests by rule for the gaps, at most `a_fact` for each fact, and each answered by its sentence.
 
     By what its facts allow; the sentence to complete; what it opens with to be told about; and, for a missing name that
     opens it, the question turned around: "The Blue Heron was built in 1894." -> "What was built in 1894?".
@@ -128,7 +131,7 @@ def rule_again(gaps: Sequence[Gap], passages: Mapping[str, Passage], subjects: M
         for fact in facts_in(gap, subject):
             if fact == _end_of(gap.sentence):
                 continue
-            found += [*_reversed(own, fact, subject), *by_rule(own, fact, subject)][:BY_RULE_AGAIN]
+            found += [*_reversed(own, fact, subject), *by_rule(own, fact, subject)][:a_fact]
         written += [replace(question, sentence=gap.sentence) for question in found]
     return written
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.pairs import filters
-from worker.pairs.again import kinds_again, lead_again, rule_again
+from worker.pairs.again import BY_RULE_FREE, BY_RULE_LED, kinds_again, lead_again, rule_again
 from worker.pairs.answering import Answered
 from worker.pairs.asking import Asking
 from worker.pairs.copies import without_copies
@@ -54,7 +54,8 @@ async def cover(
         if covered.reaches(goal.share):
             return round_ - 1
         if round_ == goal.rounds:
-            written = Written(rule_again(covered.gaps, passages, subjects))
+            a_fact = BY_RULE_FREE if asking.strong or asking.lists else BY_RULE_LED
+            written = Written(rule_again(covered.gaps, passages, subjects, a_fact))
         elif round_ == 1 and asking.strong:
             written = await kinds_again(writer, covered.gaps, passages, outlines, asking)
         else:

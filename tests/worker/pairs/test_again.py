@@ -1,9 +1,10 @@
 import asyncio
+from collections import Counter
 
 import pytest
 
 from tests.worker.pairs.scripted import ScriptedWriter
-from worker.pairs.again import facts_in, kinds_again, lead_again, rule_again
+from worker.pairs.again import BY_RULE_FREE, BY_RULE_LED, facts_in, kinds_again, lead_again, rule_again
 from worker.pairs.asking import Asking
 from worker.pairs.coverage import Gap
 from worker.pairs.kinds import REVERSED, REWORDED
@@ -37,7 +38,7 @@ def test_what_a_gap_is_asked_for(which: Gap, targets: list[str]) -> None:
 
 
 def test_a_sentence_without_a_question_gets_requests_that_it_answers() -> None:
-    found = {question.kind: question for question in rule_again([gap(PASSAGES[1])], BY_ID, SUBJECTS)}
+    found = {question.kind: question for question in rule_again([gap(PASSAGES[1])], BY_ID, SUBJECTS, BY_RULE_LED)}
     assert found[CLOZE].text == 'Complete this sentence: "At the Hollin Museum, the stone rattles when ..."'
     assert found[TOPIC].text == "What is said about the stone at the Hollin Museum?"
     assert {question.sentence for question in found.values()} == {"The stone rattles when it rains."}
@@ -45,9 +46,19 @@ def test_a_sentence_without_a_question_gets_requests_that_it_answers() -> None:
 
 def test_a_name_that_opens_its_sentence_is_asked_for_from_the_rest() -> None:
     missing = gap(PASSAGES[2], "Blue Heron", covered=True)
-    texts = {question.kind: question.text for question in rule_again([missing], BY_ID, SUBJECTS)}
+    texts = {question.kind: question.text for question in rule_again([missing], BY_ID, SUBJECTS, BY_RULE_LED)}
     assert texts[REVERSED_BY_RULE] == "What hauls 30 boats of coal?"
     assert CLOZE not in texts, "the sentence itself is asked for"
+
+
+def test_a_model_that_asks_freely_gets_one_request_by_rule_for_each_fact() -> None:
+    led, free = (
+        Counter(question.fact for question in rule_again([gap(PASSAGES[2])], BY_ID, SUBJECTS, a_fact))
+        for a_fact in (BY_RULE_LED, BY_RULE_FREE)
+    )
+    facts = facts_in(gap(PASSAGES[2]), SUBJECTS["doc_1"])
+    assert [free[fact] for fact in facts] == [1, 1, 1]
+    assert sum(led.values()) > sum(free.values())
 
 
 def test_led_again_the_model_must_speak_of_the_sentence() -> None:
