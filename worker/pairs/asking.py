@@ -119,7 +119,7 @@ def worth_asking(passage: Passage, subject: Subject) -> list[Fact]:
 
 async def _ask_led(writer: Writer, passage: Passage, outline: Outline, asking: Asking) -> tuple[list[Fact], Written]:
     facts = worth_asking(passage, outline.subject)
-    return facts, joined(await together(_ask_fact(writer, passage, fact, outline, asking) for fact in facts))
+    return facts, joined(await together(ask_fact(writer, passage, fact, outline, asking) for fact in facts))
 
 
 def leads_for(wanted: int) -> int:
@@ -132,7 +132,7 @@ def samples_for(wanted: int) -> int:
     return 2 if wanted <= 3 else 3 if wanted <= 8 else 4
 
 
-async def _ask_fact(writer: Writer, passage: Passage, fact: Fact, outline: Outline, asking: Asking) -> Written:
+async def ask_fact(writer: Writer, passage: Passage, fact: Fact, outline: Outline, asking: Asking) -> Written:
     """Questions for one fact: from its best leads, then, if nothing came of them, hotter and from the rest."""
     wanted = max(2, asking.per_fact // 2) if fact.kind is Kind.THING else asking.per_fact
     openings = leads(fact, outline.subject)

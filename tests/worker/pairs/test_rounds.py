@@ -6,13 +6,13 @@ import pytest
 from tests.worker.pairs.scripted import ScriptedWriter
 from worker.pairs import filters
 from worker.pairs.answering import Answered, Answering, Pair, answer
-from worker.pairs.asking import Asking
+from worker.pairs.asking import Asking, worth_asking
 from worker.pairs.coverage import measure
 from worker.pairs.facts import facts_of
 from worker.pairs.outline import outline_of
 from worker.pairs.passages import split
 from worker.pairs.rounds import Goal, cover
-from worker.pairs.writing import Question
+from worker.pairs.writing import OPEN, Question
 
 TEXT = "The Hollin Museum opened in 1962. The stones rattle when it rains."
 PASSAGES = {passage.id: passage for passage in split("doc_1", "The Hollin Museum", TEXT, words=1)}
@@ -20,7 +20,9 @@ OUTLINES = {"doc_1": outline_of([*PASSAGES.values()])}
 SUBJECTS = {"doc_1": OUTLINES["doc_1"].subject}
 
 
-def run(writer: ScriptedWriter, goal: Goal, *, strong: bool = False) -> tuple[Answered, int]:
+def run(
+    writer: ScriptedWriter, goal: Goal, *, strong: bool = False, lists: bool = False, pairs: Sequence[Pair] = ()
+) -> tuple[Answered, int]:
     async def pairs_for(questions: Sequence[Question]) -> Answered:
         how = Answering(samples=0, temperature=1.0, longest=64)
         said = [{"role": "user", "content": ""}]
@@ -29,8 +31,8 @@ def run(writer: ScriptedWriter, goal: Goal, *, strong: bool = False) -> tuple[An
         )
 
     async def whole() -> tuple[Answered, int]:
-        answered = Answered()
-        asking = Asking(per_fact=4, temperature=0.8, strong=strong)
+        answered = Answered([*pairs])
+        asking = Asking(per_fact=4, temperature=0.8, strong=strong, lists=lists)
         return answered, await cover(writer, answered, pairs_for, PASSAGES, OUTLINES, asking, goal)
 
     return asyncio.run(whole())
@@ -55,6 +57,24 @@ def test_no_round_more_than_the_goal_needs() -> None:
     assert taken == 1
     assert not any(pair.quoted for pair in answered.pairs)
     assert run(writer, Goal(0.0, 3)) == (Answered(), 0)
+
+
+def test_a_model_that_lists_is_led_to_the_facts_that_it_asked_too_little_for() -> None:
+    writer = ScriptedWriter(
+        going_on=lambda _: " did the Hollin Museum open", answering=lambda _: "The Hollin Museum opened in 1962."
+    )
+    led, _ = run(writer, Goal(0.0, 2), lists=True)
+    assert {pair.question.fact.target for pair in led.pairs if pair.question.fact and not pair.quoted} == {"1962"}
+    assert run(writer, Goal(0.0, 1), lists=True)[0].pairs == [], "not where little time is to be spent"
+
+    facts = [(name, fact) for name, each in PASSAGES.items() for fact in worth_asking(each, SUBJECTS["doc_1"])]
+    listed = [
+        Pair(Question(name, f"{word} is {fact.target}?", OPEN, fact), f"It is {fact.target}.", sampled=False)
+        for word in ("What", "Which one")
+        for name, fact in facts
+    ]
+    assert run(writer, Goal(0.0, 2), lists=True, pairs=listed)[0].pairs == listed, "half of those wanted are enough"
+    assert len(run(writer, Goal(0.0, 2), lists=True, pairs=listed[: len(facts)])[0].pairs) > len(facts)
 
 
 def test_a_strong_model_is_asked_for_other_kinds_first() -> None:
