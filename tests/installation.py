@@ -30,7 +30,7 @@ class Installation:
     def environment(self) -> dict[str, str]:
         """Nothing configured but where things are, whatever the tests themselves run with."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("INGRAIN_")}
-        mine = {"INGRAIN_HOME": str(self.home), "INGRAIN_BASE_MODEL": str(self.model), "OMP_NUM_THREADS": "1"}
+        mine = {"INGRAIN_HOME": str(self.home), "INGRAIN_BASE_MODEL": str(self.model)}
         return clean | mine | self.extra
 
     def run(self, *words: str, text: str | None = None, seconds: float = 60) -> subprocess.CompletedProcess[str]:
@@ -125,7 +125,7 @@ def running(installation: Installation, *words: str) -> Iterator[Up]:
             up.end()
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Wait for something that other processes do."""
     until = time.monotonic() + seconds
     while not condition():

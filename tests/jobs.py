@@ -56,7 +56,7 @@ def event_types(job_id: str) -> list[str]:
     return [type_ for type_, _ in events(job_id)]
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Wait for something that happens in another thread or process.
 
     Raises:

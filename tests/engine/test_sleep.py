@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.engine.dialects import on_embedded
-from tests.engine.under_test import Engine
+from tests.engine.under_test import MAX_LENGTH, Engine
 from tests.tiny import EmbeddedEngine
 
 LONG = {"model": "tiny", "prompt": "the comet", "max_tokens": 200, "temperature": 0, "ignore_eos": True}
@@ -120,7 +120,8 @@ def test_answers_in_progress_can_be_broken_off(waking: Engine) -> None:
 @on_embedded("vLLM falls asleep nevertheless, once it is idle")
 def test_who_wakes_an_engine_that_is_about_to_sleep_is_heard(waking: Engine) -> None:
     statuses: list[int] = []
-    with waking.http.stream("POST", "/v1/completions", json={**LONG, "stream": True}) as stream:
+    longest = {**LONG, "prompt": ["the comet"] * 8, "max_tokens": MAX_LENGTH - 16, "stream": True}
+    with waking.http.stream("POST", "/v1/completions", json=longest) as stream:
         lines = stream.iter_lines()
         next(lines)
         sleep = f"{waking.url}/sleep?mode=wait"

@@ -4,26 +4,24 @@ Only the address and the place of the program are put in. What cannot run here i
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from app.jobs.settings import DERIVED, Effort
 from app.settings import Settings
 from tests.installation import Installation, running
-from tests.journeys.conftest import BASE_MODEL
 from tests.journeys.test_document_to_answer import wait_for_job
 
 ROOT: Final = Path(__file__).parent.parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 
 NOT_RUN_HERE: Final = {
-    "make demo": "run with a short document, below",
+    "make demo": "run with a short document by test_demo.py",
     "make test": "this is it",
     "make install": "has run, or this would not",
     ".venv/bin/ingrain up": "is what the commands are run against",
@@ -88,32 +86,6 @@ def test_every_command_does_what_the_readme_says(installation: Installation, tmp
             python = f"cat > client.py <<'END'\n{script}END\n{sys.executable} client.py"
             assert run(python, installation, tmp_path).strip()
     assert (tmp_path / "adapter.zip").stat().st_size > 1000
-
-
-@pytest.mark.timeout(1200)
-def test_make_demo_writes_what_it_found(installation: Installation, tmp_path: Path) -> None:
-    (tmp_path / "organ.md").write_text(
-        "# The Pell Organ\n\nThe Pell Organ was built by Ada Tamsin. The Pell Organ has 47 pipes.\n"
-    )
-    asked = [{"question": "Who built the Pell Organ?", "accepted": ["Tamsin"]}]
-    general = [{"question": "What is the capital of France?", "accepted": ["Paris"]}]
-    (tmp_path / "exam.json").write_text(json.dumps({"questions": asked, "general": general}))
-    options = (
-        f"--effort quick --document {tmp_path}/organ.md --questions {tmp_path}/exam.json --json {tmp_path}/out.json"
-    )
-    command = ["make", "demo", f"ARGS={options}"]
-    environment = installation.environment | {"PATH": os.environ["PATH"]}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1000, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    outcome: dict[str, Any] = json.loads((tmp_path / "out.json").read_text())
-    assert outcome["questions"] == 1
-    assert outcome["model"] == BASE_MODEL
-    assert outcome["base_right"] == 0
-    assert outcome["adapter_right"] in {0, 1}
-    assert outcome["general_before"] == outcome["general_after"] == 1
-    assert outcome["pairs"] > 5
-    assert {"read", "ask", "answer", "distil", "examine", "publish", "total"} <= outcome["seconds"].keys()
-    assert "Where the time went" in done.stdout
 
 
 def test_the_list_of_what_is_not_run_is_up_to_date() -> None:

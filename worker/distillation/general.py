@@ -6,14 +6,9 @@ answer right. `retention` has the prompts that training keeps in place, which ar
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-
-from worker.distillation.generation import greedy
-from worker.distillation.prompts import student_messages
-from worker.distillation.student import Student
 
 ANSWER_TOKENS = 16  # of an answer: enough for a short sentence, which holds the keyword or will not
 
@@ -31,9 +26,3 @@ def questions() -> tuple[Question, ...]:
     """The shipped questions, always in the same order."""
     content = json.loads(files("worker.distillation").joinpath("general_questions.json").read_text(encoding="utf-8"))
     return tuple(Question(item["question"], tuple(item["accepted"])) for item in content)
-
-
-def answers(student: Student, asked: Sequence[Question]) -> list[str]:
-    """The likeliest answer to each question, with the adapter as it is switched. Order is kept."""
-    prompts = [student.renderer.prompt(student_messages(each.question)) for each in asked]
-    return [answer.text for answer in greedy(student, prompts, ANSWER_TOKENS)]

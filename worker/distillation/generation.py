@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from worker.distillation.packing import common_beginning
+from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student
 
 ROWS = 64  # prompts decoded side by side
@@ -53,6 +54,12 @@ def greedy(student: Student, prompts: Sequence[Sequence[int]], most_tokens: int)
         said = _decode(student, [prompts[index] for index in chosen], most_tokens)
         answers.update(zip(chosen, (_answer(student, each) for each in said), strict=True))
     return [answers[index] for index in range(len(prompts))]
+
+
+def answers_to(student: Student, questions: Sequence[str], most_tokens: int) -> list[Answer]:
+    """The most likely answer to each question, asked as a client asks it."""
+    prompts = [student.renderer.prompt(student_messages(question)) for question in questions]
+    return greedy(student, prompts, most_tokens)
 
 
 @torch.inference_mode()

@@ -6,13 +6,14 @@ adapter without them answers everything with the facts it has learnt.
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from torch import Tensor
 
-from worker.distillation.generation import greedy
+from worker.distillation.generation import Answer
 from worker.distillation.packing import Exchange
 from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student
@@ -45,11 +46,9 @@ def chosen(many: int, seed: int) -> list[str]:
     return random.Random(seed).sample(everything, min(many, len(everything)))  # noqa: S311 - repeatable on purpose
 
 
-def keep(student: Student, questions: list[str]) -> list[Kept]:
-    """Have the base model answer, and note what it thinks at each token."""
+def keep(student: Student, questions: Sequence[str], answers: Sequence[Answer]) -> list[Kept]:
+    """Note what the base model thinks at each token of its answers to the questions."""
     asked = [student.renderer.prompt(student_messages(question)) for question in questions]
-    with student.as_base():
-        answers = greedy(student, asked, MOST_TOKENS)
     exchanges = [Exchange(prompt, answer.tokens) for prompt, answer in zip(asked, answers, strict=True)]
     wanted = targets(student, exchanges)
     return [

@@ -38,6 +38,7 @@ from worker.distillation.warm_start import start_from
 from worker.pairs.model_size import parameters_of
 from worker.pairs.records import read_lines
 from worker.stages import Progress, StageInputs, rehearsal
+from worker.stages.base_answers import base_answers
 from worker.stages.teaching import Teaching
 
 PEAK_RATES = {Effort.QUICK: 1e-3, Effort.STANDARD: 1e-3, Effort.THOROUGH: 7e-4}
@@ -133,7 +134,8 @@ def _run(
     prepared = max(1, steps // 8)  # answers to keep and targets take about an eighth of the training's time
     total = prepared + steps
     many = RETENTION_PROMPTS if settings.retention_weight else 0
-    kept = retention.keep(student, retention.chosen(many, settings.seed)) if many else []
+    unrelated = retention.chosen(many, settings.seed)
+    kept = retention.keep(student, unrelated, base_answers(student, inputs, unrelated, retention.MOST_TOKENS))
     progress(prepared // 2, total)
     lessons = method.lessons(student, pairs, Teaching(rehearsal.all_passages(inputs), inputs.base_model))
     progress(prepared, total)

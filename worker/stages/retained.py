@@ -1,19 +1,14 @@
-"""What the adapter still knows of what the base model knows: the report's section `retention`.
+"""What the adapter still knows of what the base model knows: the report's section `retention`."""
 
-The base model's answers are the same for every job on it, so they are kept on this machine and computed once.
-"""
-
-import hashlib
-import json
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from app.grading import is_right
 from worker.distillation import drift, general, retention
+from worker.distillation.generation import answers_to
 from worker.distillation.student import Student
 from worker.stages import StageInputs
+from worker.stages.base_answers import base_answers
 
 STEPS = 3
 """How often `measure` tells that a part is done."""
@@ -31,12 +26,14 @@ def measure(student: Student, inputs: StageInputs, tell: Callable[[int], None]) 
         lost: each question that the base model has right and the adapter has wrong, with both answers.
     """
     asked = general.questions()
-    base = _base_answers(student, inputs, asked)
+    questions = [each.question for each in asked]
+    base = [answer.text for answer in base_answers(student, inputs, questions, general.ANSWER_TOKENS)]
     tell(1)
-    adapter = general.answers(student, asked)
+    adapter = [answer.text for answer in answers_to(student, questions, general.ANSWER_TOKENS)]
     tell(2)
     base_right, adapter_right = _graded(base, asked), _graded(adapter, asked)
-    unrelated = retention.keep(student, list(retention.prompts("drift")))
+    prompts = retention.prompts("drift")
+    unrelated = retention.keep(student, prompts, base_answers(student, inputs, prompts, retention.MOST_TOKENS))
     moved = drift.measure(student, unrelated)
     tell(3)
     return {
@@ -62,26 +59,3 @@ def measure(student: Student, inputs: StageInputs, tell: Callable[[int], None]) 
 
 def _graded(answers: list[str], asked: tuple[general.Question, ...]) -> list[bool]:
     return [is_right(said, each.accepted) for said, each in zip(answers, asked, strict=True)]
-
-
-def _base_answers(student: Student, inputs: StageInputs, asked: tuple[general.Question, ...]) -> list[str]:
-    """The base model's answers, from the cache or into it. Jobs that compute them at once write the same file."""
-    questions = [each.question for each in asked]
-    made_by = [inputs.base_revision, student.device.type, str(student.head_VD.dtype), general.ANSWER_TOKENS, questions]
-    name = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
-    file = inputs.cache / "general_answers" / f"{name}.json"
-    if file.is_file():
-        kept: list[str] = json.loads(file.read_text(encoding="utf-8"))
-        return kept
-    with student.as_base():
-        said = general.answers(student, asked)
-    _write_whole(file, json.dumps(said, ensure_ascii=False))
-    return said
-
-
-def _write_whole(file: Path, text: str) -> None:
-    """Write it whole or not at all, whoever else writes it meanwhile."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as partial:
-        partial.write(text)
-    Path(partial.name).replace(file)

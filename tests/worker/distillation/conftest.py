@@ -1,6 +1,5 @@
 """A student on a tiny base model with random weights: real code paths, in fractions of a second."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,15 +7,6 @@ import torch
 
 from tests.tiny import make_base
 from worker.distillation.student import Student, new_student
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """A tiny model is faster on one thread: several mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import pytest
 from app.demo.questions import read_exam
 from app.grading import is_right, normalise
 from worker.distillation import general, retention
-from worker.distillation.student import Student
 
 ALIKE = 0.6  # share of two questions' telling words that they have in common, from which they ask the same
 LITTLE_WORDS = frozenset(
@@ -59,16 +58,3 @@ def test_each_accepted_answer_is_right_and_an_echo_of_the_question_is_not() -> N
         assert each.accepted, each
         assert all(is_right(f"The answer is {keyword}.", [keyword]) for keyword in each.accepted), each
         assert not is_right(each.question, each.accepted), each
-
-
-def test_answers_come_in_the_questions_order_and_change_with_the_adapter(student: Student) -> None:
-    asked = general.questions()[:70]  # more than are decoded side by side
-    together = general.answers(student, asked)
-    assert together[0] == general.answers(student, asked[:1])[0]
-    assert together[69] == general.answers(student, asked[69:])[0]
-    for name, weight in student.trained_parameters().items():
-        if "lora_B" in name:
-            weight.data.fill_(0.5)
-    assert general.answers(student, asked) != together
-    with student.as_base():
-        assert general.answers(student, asked) == together

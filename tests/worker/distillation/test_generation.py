@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from worker.distillation.generation import ROWS, Answer, greedy
+from worker.distillation.generation import ROWS, Answer, answers_to, greedy
 from worker.distillation.student import Student
 
 
@@ -81,3 +81,9 @@ def test_an_ended_answer_is_told_without_its_end(changed: Student) -> None:
 
 def test_nothing_asked_is_nothing_answered(student: Student) -> None:
     assert greedy(student, [], 5) == []
+
+
+def test_questions_are_put_as_a_client_puts_them(changed: Student) -> None:
+    questions = ["What is the capital of France?", "Why?"]
+    prompts = [changed.renderer.prompt([{"role": "user", "content": question}]) for question in questions]
+    assert answers_to(changed, questions, 4) == greedy(changed, prompts, 4)

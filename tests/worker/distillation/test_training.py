@@ -9,6 +9,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from worker.distillation import drift, retention, teacher, training
+from worker.distillation.generation import answers_to
 from worker.distillation.packing import pack
 from worker.distillation.prompts import teacher_messages
 from worker.distillation.retention import Kept
@@ -38,7 +39,9 @@ def lessons_of(student: Student) -> list[Lesson]:
 
 
 def kept_of(student: Student) -> list[Kept]:
-    return retention.keep(student, ["Hello.", "What is 2 plus 2?"])
+    questions = ["Hello.", "What is 2 plus 2?"]
+    with student.as_base():
+        return retention.keep(student, questions, answers_to(student, questions, retention.MOST_TOKENS))
 
 
 def trained(tiny_model: Path, folder: Path, plan: Plan = PLAN, checkpoint: Path | None = None) -> bytes:

@@ -37,8 +37,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def inputs(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageInputs:
     """Three training pairs and one that is held out, of one passage; few retention prompts."""
     monkeypatch.setattr(distil, "RETENTION_PROMPTS", 3)
-    monkeypatch.setattr(distil, "use_all_cores", lambda: torch.set_num_threads(1))
-    monkeypatch.setattr(examine, "use_all_cores", lambda: torch.set_num_threads(1))
     pairs = [
         _pair(1, *FACTS[0], split="train", sampled=False),
         _pair(2, FACTS[0][0], "Ada.", split="train", sampled=True),

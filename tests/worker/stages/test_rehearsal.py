@@ -59,8 +59,6 @@ def parent(base: Path, tmp_path: Path) -> Parent:
 def inputs(base: Path, parent: Parent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageInputs:
     """A child that learns of the lamp, from two pairs."""
     monkeypatch.setattr(distil, "RETENTION_PROMPTS", 3)
-    for stage in (distil, examine):
-        monkeypatch.setattr(stage, "use_all_cores", lambda: torch.set_num_threads(1))
     artefacts = tmp_path / "artefacts"
     _write(artefacts, "read/passages", [_passage("p1", "doc_3", LAMP)])
     _write(artefacts, "ask/questions", [])

@@ -1,8 +1,7 @@
 """What of the general questions is still right, on a tiny base model whose answers make no sense but repeat."""
 
-import json
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,13 @@ from tests.tiny import make_base
 from tests.worker.stages.made_inputs import stage_inputs
 from worker.distillation import general
 from worker.distillation.general import Question
+from worker.distillation.generation import answers_to
 from worker.distillation.student import Student, new_student
 from worker.stages import StageInputs, retained
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
     return make_base(tmp_path_factory.mktemp("tiny") / "base")
 
 
@@ -55,11 +54,9 @@ def ask_for(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def said_by(student: Student, many: int, as_base: bool) -> list[str]:
-    asked = general.questions()[:many]
-    if not as_base:
-        return general.answers(student, asked)
-    with student.as_base():
-        return general.answers(student, asked)
+    questions = [each.question for each in general.questions()[:many]]
+    with student.as_base() if as_base else nullcontext():
+        return [answer.text for answer in answers_to(student, questions, general.ANSWER_TOKENS)]
 
 
 def test_an_adapter_that_changes_nothing_has_lost_nothing(base: Path, inputs: StageInputs) -> None:
@@ -87,38 +84,3 @@ def test_what_the_base_model_has_right_and_the_adapter_wrong_is_lost(
     ]
     assert found["drift"]["nats"] > 0
     assert found["drift"]["tokens"] >= found["drift"]["prompts"] > 20
-
-
-def test_the_base_models_answers_are_computed_once(
-    inputs: StageInputs, student: Student, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = retained.measure(student, inputs, lambda _: None)
-    (file,) = (inputs.cache / "general_answers").iterdir()
-    asked_as_base = count_answers_as_base(student, monkeypatch)
-    assert retained.measure(student, inputs, lambda _: None) == first
-    assert asked_as_base == []
-    assert len(json.loads(file.read_text())) == 200
-
-
-def test_another_revision_of_the_base_model_answers_for_itself(
-    inputs: StageInputs, student: Student, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    retained.measure(student, inputs, lambda _: None)
-    asked_as_base = count_answers_as_base(student, monkeypatch)
-    retained.measure(student, replace(inputs, base_revision="b" * 40), lambda _: None)
-    assert asked_as_base == [200]
-    assert len(list((inputs.cache / "general_answers").iterdir())) == 2
-
-
-def count_answers_as_base(student: Student, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many questions are asked of the base model from now on, call by call."""
-    counted: list[int] = []
-    plain = general.answers
-
-    def answers(asked_of: Student, asked: tuple[Question, ...]) -> list[str]:
-        if asked_of.model.get_model_status().enabled is False:
-            counted.append(len(asked))
-        return plain(asked_of, asked)
-
-    monkeypatch.setattr(general, "answers", answers)
-    return counted
