@@ -45,7 +45,7 @@ demo: install  ## start the service, teach it a document, show what it learnt
 up: install  ## run the service on 127.0.0.1:8000
 	$(BIN)/ingrain up $(ARGS)
 
-# Two processes, a file each at a time: most tests wait more than they compute, and one trains on all cores.
+# Two processes, a file each at a time, the journeys first: most tests wait more than they compute.
 test: install-dev  ## run the whole test suite
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -147,7 +147,9 @@ class PairView(BaseModel):
     writer: str | None = Field(None, description="Who wrote the question: model or rule.")
     known: bool | None = Field(None, description="Whether the base model knew it without the passage.")
     scores: dict[str, float | None] | None = Field(
-        None, description="`teacher`: mean log-probability of the answer with the passage, in nats a token."
+        None,
+        description="Mean log-probabilities, in nats a token. `teacher`: of the answer, with the passage. "
+        "`closed_book`: of what the base model said without it, right or wrong.",
     )
     filters: list[str] | None = Field(None, description="The checks that it passed.")
     stale: bool = Field(False, description="Whether its document was replaced: no child rehearses it.")

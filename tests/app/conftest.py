@@ -91,7 +91,7 @@ def publish_text(job_id: str, folder: Path) -> None:
     ]  # fmt: skip
     for pair, known, sampled in ((pairs[3], True, False), (pairs[4], False, True)):
         pair |= {"sentence": "Fact.", "writer": "rule" if known else "model", "known": known, "sampled": sampled}
-        pair |= {"scores": {"teacher": -0.25}, "filters": ["answerable"]}
+        pair |= {"scores": {"teacher": -0.25, "closed_book": -0.75}, "filters": ["answerable"]}
     pairs[0] |= {"kind": "name", "split": "held_out"}
     for stage, name, rows in (("read", "passages", passages), ("answer", "pairs", pairs)):
         (folder / stage).mkdir(parents=True)

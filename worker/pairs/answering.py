@@ -44,6 +44,8 @@ class Pair:
         quoted: the answer is the passage's own sentence, not the teacher's words.
         teacher: how sure the teacher was of its words, in nats a token (mean log-probability); None where quoted.
         known: the base model gives this answer without the passage.
+        closed_book: how sure it was of what it said without the passage, right or wrong, in nats a token; None where
+            it was not asked.
     """
 
     question: Question
@@ -53,6 +55,7 @@ class Pair:
     quoted: bool = False
     teacher: float | None = None
     known: bool = False
+    closed_book: float | None = None
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from worker.pairs.together import together
 from worker.pairs.writer import Sampling, Writer
 from worker.pairs.writing import BY_RULE, Question
 
-CLOSED = Sampling(max_tokens=24)
+CLOSED = Sampling(max_tokens=24, scored=True)
 """Greedy, and no longer than an answer takes that names its fact."""
 KNOWN = "known already"
 
@@ -22,7 +22,8 @@ KNOWN = "known already"
 async def mark_known(writer: Writer, pairs: Sequence[Pair], dropped: Counter[str]) -> list[Pair]:
     """The pairs, those marked that the model knows, in their order; of these one a fact, and none sampled.
 
-    The rest of these are counted in `dropped`.
+    The rest of these are counted in `dropped`. Each pair whose question was put tells how sure the model was of what it
+    said.
 
     Each question is put once, as a client puts it, and what comes is graded by the fact that it asks for, or else by
     the teacher's answer. Requests by rule are not put: what they ask for is in other pairs, or in the sentence alone.
@@ -31,12 +32,14 @@ async def mark_known(writer: Writer, pairs: Sequence[Pair], dropped: Counter[str
     for pair in pairs:
         if pair.question.kind not in BY_RULE:
             first.setdefault(pair.question, pair)
-    told = await together(_knows(writer, pair) for pair in first.values())
-    known = {question for question, right in zip(first, told, strict=True) if right}
+    told = await together(_ask(writer, pair) for pair in first.values())
+    said = dict(zip(first, told, strict=True))
     kept: list[Pair] = []
     facts: set[object] = set()
     for pair in pairs:
-        if pair.question not in known:
+        is_known, sure = said.get(pair.question, (False, None))
+        pair = replace(pair, closed_book=sure)
+        if not is_known:
             kept.append(pair)
             continue
         fact = (pair.question.passage_id, pair.question.fact or pair.question.text)
@@ -48,10 +51,10 @@ async def mark_known(writer: Writer, pairs: Sequence[Pair], dropped: Counter[str
     return kept
 
 
-async def _knows(writer: Writer, pair: Pair) -> bool:
+async def _ask(writer: Writer, pair: Pair) -> tuple[bool, float | None]:
+    """Whether the model answers right, and the mean log-probability of what it said."""
     question = pair.question
     messages = [{"role": "user", "content": question.text}]
     (said,) = await writer.chat(messages, CLOSED, group=question.passage_id)
-    if question.fact is not None:
-        return covers(said.text, question.fact)
-    return agrees(said.text, pair.answer)
+    right = agrees(said.text, pair.answer) if question.fact is None else covers(said.text, question.fact)
+    return right, said.logprob

@@ -86,7 +86,10 @@ def pair_records(pairs: Iterable[Pair], passages: Mapping[str, Passage]) -> Iter
             "sampled": pair.sampled,
             "quoted": pair.quoted,
             "known": pair.known,
-            "scores": {"teacher": None if pair.teacher is None else round(pair.teacher, 4)},
+            "scores": {
+                name: None if score is None else round(score, 4)
+                for name, score in (("teacher", pair.teacher), ("closed_book", pair.closed_book))
+            },
             "filters": [*(() if by_rule else QUESTION_CHECKS), *(() if pair.quoted else ANSWER_CHECKS)],
             "split": "held_out" if pair.held_out else "train",
         }

@@ -63,7 +63,10 @@ def test_pairs_come_in_pages_with_their_passages(api: httpx.Client, tmp_path: Pa
     assert second["next_cursor"] is None
     assert (first["data"][0]["passage"], first["data"][0]["document_id"]) == ("Fact 1.", "doc_x")
     assert (first["data"][0]["writer"], first["data"][0]["filters"]) == (None, None)
-    assert (second["data"][1]["writer"], second["data"][1]["scores"]) == ("model", {"teacher": -0.25})
+    assert (second["data"][1]["writer"], second["data"][1]["scores"]) == (
+        "model",
+        {"teacher": -0.25, "closed_book": -0.75},
+    )
     assert api.get(url, params={"cursor": "nine"}).status_code == 422
 
 

@@ -37,3 +37,11 @@ def test_an_open_question_is_graded_by_the_teachers_answer() -> None:
     paint = Pair(PAINT, "Brown paint keeps it off.", sampled=False)
     (pair,) = asyncio.run(mark_known(writer, [paint], Counter()))
     assert pair.known
+
+
+def test_each_pair_tells_how_sure_the_model_was_without_the_passage() -> None:
+    writer = ScriptedWriter(answering=lambda _: "A good wind.", logprob=-0.7)
+    cloze = Pair(Question("p0001", "Complete this sentence.", CLOZE, YEAR), "…", False, quoted=True)
+    pairs = [Pair(PAINT, "Brown paint.", False), Pair(PAINT, "Paint.", True), cloze]
+    kept = asyncio.run(mark_known(writer, pairs, Counter()))
+    assert [(pair.known, pair.closed_book) for pair in kept] == [(False, -0.7), (False, -0.7), (False, None)]

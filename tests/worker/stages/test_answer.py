@@ -40,7 +40,7 @@ def test_pairs_with_the_facts_own_sentence_where_the_teacher_fails(
         "sampled": False,
         "quoted": True,
         "known": False,
-        "scores": {"teacher": None},
+        "scores": {"teacher": None, "closed_book": None},
         "filters": [],
     }
     assert {pair["split"] for pair in pairs} <= {"train", "held_out"}
