@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from app.jobs.settings import JobSettings, resolve
 from tests.tiny import EmbeddedEngine, make_base
 from tests.worker.stages.made_inputs import stage_inputs
+from worker.distillation.student import Student, new_student
 from worker.stages import DocumentText, StageInputs
 
 MakeInputs = Callable[..., StageInputs]
@@ -44,6 +46,27 @@ def make_inputs(writing_engine: EmbeddedEngine, tmp_path: Path) -> MakeInputs:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_base(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture
+def idle_inputs(tiny_base: Path, tmp_path: Path) -> StageInputs:
+    """Inputs of a stage that asks no engine."""
+    return stage_inputs(tiny_base, "http://127.0.0.1:1", tmp_path)
+
+
+@pytest.fixture
+def changed(tiny_base: Path) -> Student:
+    """A student whose adapter changes what it says."""
+    made = new_student(tiny_base, rank=4, seed=0, device=torch.device("cpu"), dtype=torch.float32)
+    for name, weight in made.trained_parameters().items():
+        if "lora_B" in name:
+            weight.data.fill_(0.5)
+    return made
 
 
 @pytest.fixture

@@ -2,38 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import torch
 
-from tests.tiny import make_base
-from tests.worker.stages.made_inputs import stage_inputs
 from worker.distillation.generation import Answer, answers_to
-from worker.distillation.student import Student, new_student
+from worker.distillation.student import Student
 from worker.stages import StageInputs, base_answers
 
 QUESTIONS = ("What is the capital of France?", "How many days are in a week?")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_base(tmp_path_factory.mktemp("tiny") / "base")
-
-
-@pytest.fixture
-def inputs(base: Path, tmp_path: Path) -> StageInputs:
-    return stage_inputs(base, "http://127.0.0.1:1", tmp_path)
-
-
-@pytest.fixture
-def student(base: Path) -> Student:
-    """A student whose adapter changes what it says."""
-    made = new_student(base, rank=4, seed=0, device=torch.device("cpu"), dtype=torch.float32)
-    for name, weight in made.trained_parameters().items():
-        if "lora_B" in name:
-            weight.data.fill_(0.5)
-    return made
 
 
 @pytest.fixture
@@ -49,21 +25,23 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counted
 
 
-def test_they_are_the_base_models_and_computed_once(inputs: StageInputs, student: Student, computed: list[int]) -> None:
-    first = base_answers.base_answers(student, inputs, QUESTIONS, 5)
-    assert base_answers.base_answers(student, inputs, QUESTIONS, 5) == first
+def test_they_are_the_base_models_and_computed_once(
+    idle_inputs: StageInputs, changed: Student, computed: list[int]
+) -> None:
+    first = base_answers.base_answers(changed, idle_inputs, QUESTIONS, 5)
+    assert base_answers.base_answers(changed, idle_inputs, QUESTIONS, 5) == first
     assert computed == [2]
-    with student.as_base():
-        assert answers_to(student, QUESTIONS, 5) == first
-    assert answers_to(student, QUESTIONS, 5) != first
+    with changed.as_base():
+        assert answers_to(changed, QUESTIONS, 5) == first
+    assert answers_to(changed, QUESTIONS, 5) != first
 
 
 def test_another_revision_question_or_length_is_answered_for_itself(
-    inputs: StageInputs, student: Student, computed: list[int]
+    idle_inputs: StageInputs, changed: Student, computed: list[int]
 ) -> None:
-    base_answers.base_answers(student, inputs, QUESTIONS, 5)
-    base_answers.base_answers(student, replace(inputs, base_revision="b" * 40), QUESTIONS, 5)
-    base_answers.base_answers(student, inputs, QUESTIONS[:1], 5)
-    (longer, _) = base_answers.base_answers(student, inputs, QUESTIONS, 6)
+    base_answers.base_answers(changed, idle_inputs, QUESTIONS, 5)
+    base_answers.base_answers(changed, replace(idle_inputs, base_revision="b" * 40), QUESTIONS, 5)
+    base_answers.base_answers(changed, idle_inputs, QUESTIONS[:1], 5)
+    (longer, _) = base_answers.base_answers(changed, idle_inputs, QUESTIONS, 6)
     assert computed == [2, 2, 1, 2]
     assert len(longer.tokens) == 6

@@ -8,33 +8,11 @@ import pytest
 import torch
 
 from app.grading import normalise
-from tests.tiny import make_base
-from tests.worker.stages.made_inputs import stage_inputs
 from worker.distillation import general
 from worker.distillation.general import Question
 from worker.distillation.generation import answers_to
 from worker.distillation.student import Student, new_student
 from worker.stages import StageInputs, retained
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_base(tmp_path_factory.mktemp("tiny") / "base")
-
-
-@pytest.fixture
-def inputs(base: Path, tmp_path: Path) -> StageInputs:
-    return stage_inputs(base, "http://127.0.0.1:1", tmp_path)
-
-
-@pytest.fixture
-def student(base: Path) -> Student:
-    """A student whose adapter changes what it says."""
-    made = fresh(base)
-    for name, weight in made.trained_parameters().items():
-        if "lora_B" in name:
-            weight.data.fill_(0.5)
-    return made
 
 
 def fresh(base: Path) -> Student:
@@ -59,9 +37,9 @@ def said_by(student: Student, many: int, as_base: bool) -> list[str]:
         return [answer.text for answer in answers_to(student, questions, general.ANSWER_TOKENS)]
 
 
-def test_an_adapter_that_changes_nothing_has_lost_nothing(base: Path, inputs: StageInputs) -> None:
-    student, told = fresh(base), list[int]()
-    found = retained.measure(student, inputs, told.append)
+def test_an_adapter_that_changes_nothing_has_lost_nothing(tiny_base: Path, idle_inputs: StageInputs) -> None:
+    student, told = fresh(tiny_base), list[int]()
+    found = retained.measure(student, idle_inputs, told.append)
     assert told == [1, 2, 3]
     assert found["prompts"] == 200
     assert (found["base_right"], found["base_accuracy"]) == (found["adapter_right"], found["adapter_accuracy"])
@@ -71,11 +49,11 @@ def test_an_adapter_that_changes_nothing_has_lost_nothing(base: Path, inputs: St
 
 
 def test_what_the_base_model_has_right_and_the_adapter_wrong_is_lost(
-    inputs: StageInputs, student: Student, ask_for: Callable[..., None]
+    idle_inputs: StageInputs, changed: Student, ask_for: Callable[..., None]
 ) -> None:
-    base, adapter = said_by(student, 8, as_base=True), said_by(student, 8, as_base=False)
+    base, adapter = said_by(changed, 8, as_base=True), said_by(changed, 8, as_base=False)
     ask_for([*base[:6], *adapter[6:]])
-    found = retained.measure(student, inputs, lambda _: None)
+    found = retained.measure(changed, idle_inputs, lambda _: None)
     assert (found["prompts"], found["base_right"], found["adapter_right"]) == (8, 6, 2)
     assert (found["base_accuracy"], found["adapter_accuracy"], found["lost_points"]) == (0.75, 0.25, 50)
     asked = [each.question for each in general.questions()]
