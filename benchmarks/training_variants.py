@@ -7,7 +7,8 @@ The data, the questions and the other options are those of `squadshifts.py`; dat
 questions of our own, which settings are tried on. A variant is a list of settings of a job by name, and of
 
 - `objective`: kl (the method's own), reverse, jsd, half (half kl, half reverse), top20, top64, hidden (kl and the last
-  hidden states), mixed (kl on answers that the student begins), or sft (cross-entropy on the greedy answers);
+  hidden states), mixed (kl, with a sampled answer to each question that the
+  student begins; for answers_per_question of 2 or more), or sft (cross-entropy on the greedy answers);
 - `layers` that the adapter lies on: all, attention or mlp (as Llama, Qwen and Mistral call them);
 - `order` of the lessons: shuffled each epoch, or spread (each batch from all over the passages).
 

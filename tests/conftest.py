@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _limit(item: pytest.Item) -> float:
     """The seconds that a test may take, where it says so."""
     marker = item.get_closest_marker("timeout")
-    return float(marker.args[0]) if marker else 0.0
+    return float(marker.kwargs.get("timeout") or marker.args[0]) if marker else 0.0
 
 
 @pytest.fixture

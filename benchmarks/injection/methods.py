@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import torch
 
+from app.errors import StageError
 from benchmarks.injection.objectives import cross_entropy
 from worker.distillation import teacher, training
 from worker.distillation.generation import greedy
@@ -50,14 +51,23 @@ def _imitation(student: Student, pairs: list[dict[str, Any]], teaching: Teaching
 
 
 def _mixed(student: Student, pairs: list[dict[str, Any]], teaching: Teaching) -> list[training.Lesson]:
-    """As prompt distillation, but what stands for a sampled answer the student begins, closed-book and before any
-    training, and the teacher, who reads the passage, ends.
+    """As prompt distillation, but the first sampled answer to each question is one that the student begins,
+    closed-book and before any training, and that the teacher, who reads the passage, ends.
 
     A short form of mixed rollouts, which go on throughout the training: it shows whether the student profits from what
     the teacher thinks after the student's own first words. An answer that does not end stays the sampled one.
+
+    Raises:
+        StageError: no answer is sampled.
     """
     lessons = PROMPT_DISTILLATION.lessons(student, pairs, teaching)
-    places = [place for place, pair in enumerate(pairs) if pair["sampled"] and not pair["quoted"]]
+    first: dict[str, int] = {}
+    for place, pair in enumerate(pairs):
+        if pair["sampled"] and not pair["quoted"]:
+            first.setdefault(pair["question"], place)
+    if not first:
+        raise StageError("No answer is sampled, so none can be mixed: set answers_per_question to 2 or more.")
+    places = list(first.values())
     chats = [teaching.messages(pairs[place]["passage_id"], pairs[place]["question"]) for place in places]
     opened = [student.renderer.prompt(chat) for chat in chats]
     closed = [student.renderer.prompt(student_messages(pairs[place]["question"])) for place in places]

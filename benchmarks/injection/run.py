@@ -113,9 +113,17 @@ def run(plan: Plan, seed: int) -> Made:
         answers={name: said.answers for name, said in answers.items()},
         seconds=seconds,
         retention={name: _retention(plan, inputs, way.adapter) for name, way in plan.ways.items() if way.adapter},
-        training={name: spent[way.adapter.name] for name, way in plan.ways.items() if way.adapter},
+        training={
+            name: _train_seconds(_adapter(plan, folder, way.adapter)) for name, way in plan.ways.items() if way.adapter
+        },
         pairs=_told(plan, folder / PAIRS) if trained else {},
     )
+
+
+def _train_seconds(adapter: Path) -> float:
+    """The seconds of an adapter's steps, without what comes before the first."""
+    seconds: float = json.loads((adapter / "training.json").read_text(encoding="utf-8"))["seconds"]["train"]
+    return seconds
 
 
 def _adapter(plan: Plan, folder: Path, method: Method) -> Path:

@@ -44,8 +44,8 @@ class _Said:
 def greedy(student: Student, prompts: Sequence[Sequence[int]], most_tokens: int) -> list[Answer]:
     """The most likely answer to each prompt, token by token, with the adapter as it is switched. Order is kept.
 
-    What the prompts of a batch begin with together (a system prompt, examples) is computed once, and a row that has
-    ended leaves its batch.
+    What the prompts of a batch begin with together (a system prompt, examples) is computed once, but for models with a
+    sliding window, whose masks count what stands between it and the rest. A row that has ended leaves its batch.
     """
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))  # alike lengths: little padding
     answers: dict[int, Answer] = {}
@@ -70,7 +70,7 @@ def _decode(student: Student, prompts: Sequence[Sequence[int]], most_tokens: int
     cache = DynamicCache()
     given: dict[str, Any] = {"cache" if "cache" in accepted else "past_key_values": cache, "use_cache": True}
     read = [tuple(prompt[:-1]) for prompt in prompts]  # the last token is never shared: it gives the first answer token
-    together = common_beginning(min(read), max(read))
+    together = common_beginning(min(read), max(read)) if student.window is None else 0
     if together:
         model(input_ids=torch.tensor([prompts[0][:together]], device=student.device), logits_to_keep=1, **given)
         cache.batch_repeat_interleave(len(prompts))

@@ -1,4 +1,4 @@
-"""The network of teacher and student: the base model with a LoRA adapter on every linear layer, switched on or off.
+"""The network of teacher and student: the base model with a LoRA adapter, switched on or off.
 
 With the adapter off it is the base model, and with a passage in its prompt the teacher; with the adapter on it is the
 student. Only the adapter's weights are ever trained, and they are kept in float32 whatever the base is in.
@@ -34,6 +34,7 @@ class Student:
         renderer: chats as tokens.
         head_VD: weight of the LM head.
         device: where it runs.
+        window: how far back the narrowest layer looks, in tokens; None if all look back to the beginning.
     """
 
     def __init__(self, model: PeftModel, renderer: Renderer) -> None:
@@ -41,7 +42,7 @@ class Student:
         self.renderer = renderer
         base: Any = model.get_base_model()
         self._decoder = base.get_decoder()
-        self._window = _window(base)
+        self.window = _window(base)
         self.head_VD: Tensor = base.get_output_embeddings().weight
         self.device = self.head_VD.device
         self.end_tokens = _end_tokens(base, renderer.tokenizer)
@@ -53,9 +54,9 @@ class Student:
             UnsuitableModel: the pack reaches beyond the model's attention window, which a tree's mask does not draw.
         """
         depth = int(pack.positions.max())
-        if self._window is not None and depth >= self._window:
+        if self.window is not None and depth >= self.window:
             raise UnsuitableModel(
-                f"{depth + 1} tokens do not fit into this model's attention window of {self._window}. Choose fewer "
+                f"{depth + 1} tokens do not fit into this model's attention window of {self.window}. Choose fewer "
                 "words a passage (passage_words)."
             )
         return _hidden(self._decoder, pack, self.device)

@@ -1,4 +1,7 @@
-"""Asking and answering again until the pairs cover the passages: measured, asked again, answered, measured anew."""
+"""Asking and answering again until the pairs cover the passages: measured, asked again, answered, measured anew.
+
+Before that, a model that lists questions is led to the facts that it asked too little for.
+"""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -39,7 +42,7 @@ async def cover(
     asking: Asking,
     goal: Goal,
 ) -> int:
-    """Add pairs to `answered` for what it does not cover, and say in how many rounds.
+    """Add pairs to `answered` for what it asks for too little or not at all, and say in how many rounds of the latter.
 
     Args:
         writer: the model that writes questions.
@@ -81,20 +84,24 @@ async def _lead_to_the_few(
     outlines: Mapping[str, Outline],
     asking: Asking,
 ) -> Written:
-    """Questions for the facts that few listed ones ask for: the model is led to each of them, as a smaller one is.
+    """Questions for the facts that few listed ones ask for: the model is led to each, and the rules ask for it as well.
 
-    A list is a tenth of the work, but leaves some facts with one question or none, and those are not learnt.
+    A list is a tenth of the work, but leaves some facts with one question or none, and those are not learnt: with lists
+    alone a model of 0.5B got 10 of the demo's 12 questions right, so 11. What the model knows already is left alone.
     """
     asked = Counter(
         (pair.question.passage_id, pair.question.fact.target)
         for pair in pairs
         if pair.question.fact and not pair.sampled and pair.question.kind not in WITHOUT_MODEL
     )
+    known = {
+        (pair.question.passage_id, pair.question.fact.target) for pair in pairs if pair.known and pair.question.fact
+    }
     few = [
         (passage, fact, outlines[passage.document_id])
         for passage in passages.values()
         for fact in worth_asking(passage, outlines[passage.document_id].subject)
-        if asked[passage.id, fact.target] < asking.per_fact / 2
+        if asked[passage.id, fact.target] < asking.per_fact / 2 and (passage.id, fact.target) not in known
     ]
     return joined(await together(ask_fact(writer, passage, fact, outline, asking) for passage, fact, outline in few))
 

@@ -56,5 +56,5 @@ def asking_of(inputs: StageInputs) -> Asking:
         per_fact=inputs.settings.questions_per_fact,
         temperature=inputs.settings.sampling_temperature,
         strong=parameters >= STRONG_MODEL,
-        lists=parameters >= LISTING_MODEL,
+        lists=LISTING_MODEL <= parameters < STRONG_MODEL,
     )

@@ -46,7 +46,7 @@ PEAK_RATES = {Effort.QUICK: 1e-3, Effort.STANDARD: 1e-3, Effort.THOROUGH: 7e-4}
 rate a model of 0.5B drifts nine times as far on unrelated prompts."""
 SMALL_MODEL = 134_515_008
 
-RETENTION_PROMPTS = 32  # of the shipped ones; the base model answers them at the beginning of each job
+RETENTION_PROMPTS = 99  # all that are shipped; what the base model answers to them is kept on the machine
 RETENTION_BATCH = 3  # beside the pairs of each step
 CANARY_TOKENS = 24
 

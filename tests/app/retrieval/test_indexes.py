@@ -110,12 +110,10 @@ def test_others_run_while_a_large_document_is_cut(store: Store) -> None:
     paragraph = "The lamp of Orvenna burns 3.5 kg of oil a night.\n\n"
     store.write_bytes("documents/doc_a/text.txt", (paragraph * 20_000).encode())
     with ThreadPoolExecutor(1) as pool:
-        started = time.monotonic()
         building = pool.submit(Indexes(store, "bm25").of, TITLES)
-        longest, last = 0.0, started
+        turns = 0
         while not building.done():
             time.sleep(0.001)
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
-        whole = time.monotonic() - started
+            turns += 1
     assert len(building.result().best("lamp", 5)) == 5
-    assert longest < 0.9 * whole  # half of it was seen on a busy machine
+    assert turns > 20, "one that holds the interpreter leaves a handful"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from app.errors import StageError
 from benchmarks.injection.methods import BEGUN, ENDED, MIXED
 from tests.tiny import make_base
 from worker.distillation.generation import greedy
@@ -31,25 +32,33 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def student(base: Path) -> Student:
-    return new_student(base, 4, 0, torch.device("cpu"), torch.float32)
+    """A student whose adapter changes what it says."""
+    made = new_student(base, 4, 0, torch.device("cpu"), torch.float32)
+    for name, weight in made.trained_parameters().items():
+        if "lora_B" in name:
+            weight.data.fill_(0.5)
+    return made
 
 
 def test_the_student_begins_and_the_teacher_ends_what_was_sampled(student: Student, base: Path) -> None:
     teaching = Teaching([PASSAGE], base)
-    pairs = [pair("Ada Pellrow.", sampled=False), pair("Ada.", sampled=True), pair("Ada.", sampled=True, quoted=True)]
+    pairs = [pair("Ada Pellrow.", sampled=False), pair("Ada.", sampled=True), pair("Ada P.", sampled=True)]
+    pairs.append(pair("Ada.", sampled=True, quoted=True))
     closed = student.renderer.prompt(student_messages(ASKED))
     opened = student.renderer.prompt(teaching.messages(PASSAGE.id, ASKED))
-    (begun,) = greedy(student, [closed], BEGUN)
-    (rest,) = greedy(student, [(*opened, *begun.tokens)], 8)
+    with student.as_base():
+        (begun,) = greedy(student, [closed], BEGUN)
+        (rest,) = greedy(student, [(*opened, *begun.tokens)], 8)
     plain = PROMPT_DISTILLATION.lessons(student, pairs, teaching)
     student.end_tokens = [next(token for token in rest.tokens if token not in begun.tokens)]
 
     mixed = MIXED.lessons(student, pairs, teaching)
-    (ended,) = greedy(student, [(*opened, *begun.tokens)], ENDED)
+    with student.as_base():
+        (ended,) = greedy(student, [(*opened, *begun.tokens)], ENDED)
     assert mixed[1].question == ASKED
     assert mixed[1].answer == (*begun.tokens, *ended.tokens)
     assert len(mixed[1].target) == len(mixed[1].answer)
-    for place in (0, 2):
+    for place in (0, 2, 3):
         assert mixed[place].answer == plain[place].answer
         assert torch.equal(mixed[place].target, plain[place].target)
 
@@ -62,3 +71,8 @@ def test_an_answer_that_does_not_end_stays_the_sampled_one(student: Student, bas
     (plain,) = PROMPT_DISTILLATION.lessons(student, pairs, teaching)
     assert lesson.answer == plain.answer
     assert torch.equal(lesson.target, plain.target)
+
+
+def test_where_none_is_sampled_none_can_be_mixed(student: Student, base: Path) -> None:
+    with pytest.raises(StageError, match="answers_per_question"):
+        MIXED.lessons(student, [pair("Ada.", sampled=False)], Teaching([PASSAGE], base))

@@ -1,12 +1,16 @@
 """Greedy answers, many at a time, are what plain passes over each prompt alone would say."""
 
 import random
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from transformers import AutoConfig, Qwen2Config, Qwen2ForCausalLM
 
+from tests.tiny import make_base
 from worker.distillation.generation import ROWS, Answer, answers_to, greedy
-from worker.distillation.student import Student
+from worker.distillation.student import Student, new_student
 
 
 @torch.inference_mode()
@@ -87,3 +91,35 @@ def test_questions_are_put_as_a_client_puts_them(changed: Student) -> None:
     questions = ["What is the capital of France?", "Why?"]
     prompts = [changed.renderer.prompt([{"role": "user", "content": question}]) for question in questions]
     assert answers_to(changed, questions, 4) == greedy(changed, prompts, 4)
+
+
+def test_what_the_model_would_add_to_generation_is_not_added(changed: Student) -> None:
+    base: Any = changed.model.get_base_model()
+    base.generation_config.repetition_penalty = 1.5
+    (prompt,) = made_prompts(1, 4)
+    (answer,) = greedy(changed, [prompt], 8)
+    assert_is(answer, alone(changed, prompt, 8), changed)
+
+
+def test_a_sliding_window_sees_as_far_in_a_batch_as_alone(tmp_path: Path) -> None:
+    base = make_base(tmp_path / "base")
+    config = Qwen2Config(
+        vocab_size=AutoConfig.from_pretrained(base).vocab_size,
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        use_sliding_window=True,
+        sliding_window=12,
+        max_window_layers=1,
+        initializer_range=0.2,
+        eos_token_id=0,
+    )
+    Qwen2ForCausalLM(config).save_pretrained(base)
+    student = new_student(base, 4, 0, torch.device("cpu"), torch.float32)
+    assert student.window == 12
+    beginning = list(range(10, 20))
+    prompts = [[*beginning, 30], [*beginning, *range(40, 58)]]
+    for prompt, answer in zip(prompts, greedy(student, prompts, 5), strict=True):
+        assert_is(answer, alone(student, prompt, 5), student)

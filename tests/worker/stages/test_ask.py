@@ -1,4 +1,5 @@
 import json
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -81,3 +82,16 @@ def test_a_job_whose_engine_stays_away_fails_in_the_end_and_names_it(
     assert error is not None
     assert (error["type"], error["stage"]) == ("too-many-attempts", "ask")
     assert f"The engine at {url} does not answer" in error["detail"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "strong", "lists"),
+    [(135_000_000, False, False), (500_000_000, False, True), (1_000_000_000, True, False)],
+)
+def test_the_way_of_asking_goes_by_the_models_size(
+    make_inputs: MakeInputs, tmp_path: Path, parameters: int, strong: bool, lists: bool
+) -> None:
+    header = json.dumps({"weight": {"dtype": "BF16", "shape": [parameters], "data_offsets": [0, 0]}}).encode()
+    (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    asking = ask.asking_of(replace(make_inputs(TEXT), base_model=tmp_path))
+    assert (asking.strong, asking.lists) == (strong, lists)

@@ -45,3 +45,20 @@ def test_another_revision_question_or_length_is_answered_for_itself(
     (longer, _) = base_answers.base_answers(changed, idle_inputs, QUESTIONS, 6)
     assert computed == [2, 2, 1, 2]
     assert len(longer.tokens) == 6
+
+
+def test_what_cannot_be_read_is_made_anew(
+    idle_inputs: StageInputs, changed: Student, computed: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = base_answers.base_answers(changed, idle_inputs, QUESTIONS, 5)
+    (file,) = (idle_inputs.cache / "base_answers").iterdir()
+    for damaged in ("[{", '[{"text": "of another release"}]', '{"a": 1}'):
+        file.write_text(damaged)
+        assert base_answers.base_answers(changed, idle_inputs, QUESTIONS, 5) == first
+    assert computed == [2, 2, 2, 2]
+    assert caplog.text.count("cannot be read") == 3
+
+
+def test_nothing_asked_leaves_nothing(idle_inputs: StageInputs, changed: Student) -> None:
+    assert base_answers.base_answers(changed, idle_inputs, [], 5) == []
+    assert not (idle_inputs.cache / "base_answers").exists()
