@@ -67,7 +67,7 @@ def _plain(student: Student, exchange: Exchange) -> torch.Tensor:
 
 
 def test_a_model_whose_window_is_too_narrow_is_refused(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(student, "_window", 7)
+    monkeypatch.setattr(student, "window", 7)
     with pytest.raises(UnsuitableModel, match="window of 7"):
         student.hidden(pack(EXCHANGES))
 
