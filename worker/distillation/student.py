@@ -7,7 +7,7 @@ student. Only the adapter's weights are ever trained, and they are kept in float
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -18,8 +18,8 @@ from worker.cores import usable_cores
 from worker.distillation.packing import Exchange, Pack, pack
 from worker.distillation.rendering import Renderer
 
-Layers = str | list[str]
-EVERY_LAYER: Final = "all-linear"  # but the LM head
+Layers = Literal["all-linear"] | list[str]
+EVERY_LAYER: Final[Literal["all-linear"]] = "all-linear"  # but the LM head
 
 
 class UnsuitableModel(ValueError):
@@ -125,8 +125,15 @@ def new_student(
 
     The seed fixes its first ones. `alpha` is twice the rank, so that a learning rate suits every rank alike.
     `layers` are what the adapter lies on, as PEFT's `target_modules` has it.
+
+    Raises:
+        UnsuitableModel: as `load_base`, or the model has no layer of a name that is asked for.
     """
     base, renderer = load_base(folder, device, dtype)
+    there = {name.rpartition(".")[2] for name, _ in base.named_modules()}
+    missing = [] if layers == EVERY_LAYER else sorted({*layers} - there)
+    if missing:
+        raise UnsuitableModel(f"This {base.config.model_type} model has no layers called {', '.join(missing)}.")
     torch.manual_seed(seed)
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank, target_modules=layers, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM"

@@ -13,7 +13,7 @@ from worker.distillation.generation import answers_to
 from worker.distillation.packing import pack
 from worker.distillation.prompts import teacher_messages
 from worker.distillation.retention import Kept
-from worker.distillation.student import Student, load_student, new_student
+from worker.distillation.student import Student, UnsuitableModel, load_student, new_student
 from worker.distillation.training import Lesson, Plan, TrainingFailed, rate_at, train
 
 PAIRS = [("Who?", "Ada."), ("When?", "In 1962."), ("Where?", "Here."), ("Why?", "So."), ("How many?", "460.")]
@@ -76,6 +76,8 @@ def test_only_the_adapter_gets_gradients_and_changes(student: Student) -> None:
 def test_an_adapter_lies_on_the_layers_that_are_named(tiny_model: Path) -> None:
     student = new_student(tiny_model, 4, 0, torch.device("cpu"), torch.float32, ["q_proj", "v_proj"])
     assert {name.split(".")[-4] for name in student.trained_parameters()} == {"q_proj", "v_proj"}
+    with pytest.raises(UnsuitableModel, match="no layers called gate_up_proj, qkv_proj"):
+        new_student(tiny_model, 4, 0, torch.device("cpu"), torch.float32, ["qkv_proj", "o_proj", "gate_up_proj"])
 
 
 def test_lessons_in_order_are_the_same_in_each_epoch_and_spread_over_the_batches(student: Student) -> None:
