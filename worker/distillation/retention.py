@@ -5,7 +5,6 @@ adapter without them answers everything with the facts it has learnt.
 """
 
 import json
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -38,13 +37,6 @@ def prompts(purpose: str) -> tuple[str, ...]:
     """The shipped prompts: `train`, or `drift`, which no training sees and examine measures on."""
     content = json.loads(files("worker.distillation").joinpath("retention_prompts.json").read_text(encoding="utf-8"))
     return tuple(content[purpose])
-
-
-def chosen(many: int, seed: int) -> list[str]:
-    """Some of the prompts to train on, in the order in which they are shipped."""
-    everything = prompts("train")
-    places = random.Random(seed).sample(range(len(everything)), min(many, len(everything)))  # noqa: S311 - repeatable
-    return [everything[place] for place in sorted(places)]
 
 
 def keep(student: Student, questions: Sequence[str], answers: Sequence[Answer]) -> list[Kept]:

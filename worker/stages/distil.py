@@ -46,7 +46,6 @@ PEAK_RATES = {Effort.QUICK: 1e-3, Effort.STANDARD: 1e-3, Effort.THOROUGH: 7e-4}
 rate a model of 0.5B drifts nine times as far on unrelated prompts."""
 SMALL_MODEL = 134_515_008
 
-RETENTION_PROMPTS = 99  # all that are shipped; what the base model answers to them is kept on the machine
 RETENTION_BATCH = 3  # beside the pairs of each step
 CANARY_TOKENS = 24
 
@@ -133,8 +132,7 @@ def _run(
     steps = training.steps_of(plan, len(pairs))
     prepared = max(1, steps // 8)  # answers to keep and targets take about an eighth of the training's time
     total = prepared + steps
-    many = RETENTION_PROMPTS if settings.retention_weight else 0
-    unrelated = retention.chosen(many, settings.seed)
+    unrelated = retention.prompts("train") if settings.retention_weight else ()
     kept = retention.keep(student, unrelated, base_answers(student, inputs, unrelated, retention.MOST_TOKENS))
     progress(prepared // 2, total)
     lessons = method.lessons(student, pairs, Teaching(rehearsal.all_passages(inputs), inputs.base_model))

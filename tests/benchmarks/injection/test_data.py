@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from app.errors import ConfigurationError
+from benchmarks.injection import data
 from benchmarks.injection.data import read_items
 from benchmarks.injection.grading import grade
 
@@ -68,7 +69,7 @@ def test_too_few_passages_are_told(tmp_path: Path) -> None:
 
 
 def test_the_answers_of_our_own_data_stand_in_their_passages() -> None:
-    items = read_items(Path("benchmarks/data/invented.jsonl"), None)
+    items = read_items(Path(data.__file__).parent.parent / "data" / "invented.jsonl", None)
     assert len(items) == 14
     asked = [(item, each) for item in items for each in item.questions]
     assert len(asked) == 36

@@ -14,7 +14,7 @@ from app.errors import StageError
 from app.jobs.settings import Effort, JobSettings, resolve
 from tests.tiny import make_base
 from tests.worker.stages.made_inputs import stage_inputs
-from worker.distillation import training
+from worker.distillation import retention, training
 from worker.stages import StageInputs, distil, examine
 
 PASSAGE = {
@@ -36,7 +36,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def inputs(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageInputs:
     """Three training pairs and one that is held out, of one passage; few retention prompts."""
-    monkeypatch.setattr(distil, "RETENTION_PROMPTS", 3)
+    few = {"train": retention.prompts("train")[:3], "drift": retention.prompts("drift")}
+    monkeypatch.setattr(retention, "prompts", few.__getitem__)
     pairs = [
         _pair(1, *FACTS[0], split="train", sampled=False),
         _pair(2, FACTS[0][0], "Ada.", split="train", sampled=True),

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from app.jobs.settings import JobSettings, resolve
 from tests.tiny import make_adapter, make_base
 from tests.worker.stages.made_inputs import stage_inputs
-from worker.distillation import training
+from worker.distillation import retention, training
 from worker.pairs.answering import Pair
 from worker.pairs.facts import Fact, Kind
 from worker.pairs.held_out import most_held_out
@@ -58,7 +58,8 @@ def parent(base: Path, tmp_path: Path) -> Parent:
 @pytest.fixture
 def inputs(base: Path, parent: Parent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageInputs:
     """A child that learns of the lamp, from two pairs."""
-    monkeypatch.setattr(distil, "RETENTION_PROMPTS", 3)
+    few = {"train": retention.prompts("train")[:3], "drift": retention.prompts("drift")}
+    monkeypatch.setattr(retention, "prompts", few.__getitem__)
     artefacts = tmp_path / "artefacts"
     _write(artefacts, "read/passages", [_passage("p1", "doc_3", LAMP)])
     _write(artefacts, "ask/questions", [])
