@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -56,14 +57,18 @@ def test_a_name_used_again_for_another_adapter_gives_the_other_answers(engine: E
 
 
 def test_an_adapter_is_unloaded_while_it_answers_and_the_answer_is_finished(loaded: Engine) -> None:
+    asked = {"model": "red", "prompt": PROMPT, "temperature": 0, "max_tokens": 150, "ignore_eos": True, "stream": True}
+
+    def pieces(lines: Iterator[str]) -> list[str]:
+        events = [json.loads(line.removeprefix("data: ")) for line in lines if line and not line.endswith("[DONE]")]
+        return [event["choices"][0]["text"] for event in events]
+
     expected = loaded.text(PROMPT, model="red", max_tokens=150, ignore_eos=True)
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(loaded.text, PROMPT, model="red", max_tokens=150, ignore_eos=True)
-        while not answer.running():
-            pass
-        loaded.text("a", max_tokens=3)
+    with loaded.http.stream("POST", "/v1/completions", json=asked) as answer:
+        lines = answer.iter_lines()
+        first = pieces(iter([next(lines)]))
         loaded.unload("red")
-        assert answer.result() == expected
+        assert "".join(first + pieces(lines)) == expected
 
 
 @pytest.mark.parametrize(
