@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
@@ -46,13 +46,14 @@ def engine_settings(
 
 
 @contextmanager
-def running_engine(settings: Settings, dtype: str, logs: Path) -> Iterator[str]:
+def running_engine(settings: Settings, dtype: str, logs: Path, arguments: Sequence[str] = ()) -> Iterator[str]:
     """The URL of a running engine that asks for no key. Use it in the main thread.
 
     Args:
         settings: of `engine_settings`.
         dtype: what the engine computes in: auto, float32 or bfloat16.
         logs: the folder for its log.
+        arguments: further ones of its command.
 
     Raises:
         ConfigurationError: it does not start, or ends while it is used; the error has the last lines of its log.
@@ -61,7 +62,7 @@ def running_engine(settings: Settings, dtype: str, logs: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     part = Part(
         name=settings.engine,
-        command=[*engine_command(settings, Path(settings.base_model), "127.0.0.1", port), "--dtype", dtype],
+        command=[*engine_command(settings, Path(settings.base_model), "127.0.0.1", port), "--dtype", dtype, *arguments],
         environment=engine_environment(settings, "", _QUIET_THREADS | os.environ),
         address=url,
         log=logs / f"{settings.engine}-{dtype}.log",

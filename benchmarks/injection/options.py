@@ -36,6 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--passages-read", type=int, default=3, help="passages that retrieval puts into the prompt")
     parser.add_argument("--engine", choices=ENGINES, default="embedded", help="what writes the pairs")
     parser.add_argument("--vllm-python", type=Path, help="the interpreter that has vLLM")
+    parser.add_argument("--rows", type=int, default=64, help="answers that the engine writes at once; more on a GPU")
     parser.add_argument("--work", type=Path, help="the run's folder (one of its own in the temporary folder)")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--figure", type=Path, help="also draw the accuracies into this SVG file")
@@ -52,7 +53,7 @@ def make_plan(
     unknown = [name for name in methods if name not in WAYS]
     if unknown:
         raise ConfigurationError(f"There is no method {', '.join(unknown)}. Choose of {', '.join(WAYS)} (--methods).")
-    numbers = {name: getattr(options, name) for name in ("passages", "seeds", "passages_read")}
+    numbers = {name: getattr(options, name) for name in ("passages", "seeds", "passages_read", "rows")}
     for name, value in (*numbers.items(), ("pairs_per_passage", most_pairs)):
         if value is not None and value < 1:
             raise ConfigurationError(f"--{name.replace('_', '-')} is {value}; it has to be at least 1.")
@@ -81,6 +82,7 @@ def make_plan(
         retrieval=options.retrieval,
         passages_read=options.passages_read,
         engine=options.engine,
+        rows=options.rows,
         vllm_python=options.vllm_python,
         folder=_folder(options.work, settings),
     )
