@@ -18,10 +18,9 @@ from benchmarks.injection.data import Item
 from benchmarks.injection.methods import FINE_TUNING, Reading, Way
 from benchmarks.injection.pairs import read_pairs, summaries, thinned, with_greedy_answers, write_pairs
 from benchmarks.injection.steps import Tell, once, say, teller
+from worker.device import choose_device, choose_dtype
 from worker.distillation.student import (
     Student,
-    choose_device,
-    choose_dtype,
     load_student,
     new_student,
     use_all_cores,

@@ -13,9 +13,10 @@ from benchmarks.injection.data import read_items
 from benchmarks.injection.pairs import read_pairs
 from benchmarks.squadshifts import compare, main, scores_of
 from tests.tiny import make_base
+from worker.device import choose_device, choose_dtype
 from worker.distillation.generation import greedy
 from worker.distillation.prompts import student_messages
-from worker.distillation.student import choose_device, choose_dtype, load_student
+from worker.distillation.student import load_student
 
 PASSAGES = [
     ("The Hollin Museum", "The Hollin Museum was founded by Ada Pellrow in 1962. Its café sells plum cake on Sundays."),

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from worker.cores import usable_cores
+from worker.device import expect_many_shapes
 from worker.distillation.packing import Exchange, Pack, pack
 from worker.distillation.rendering import Renderer
 
@@ -78,20 +79,6 @@ class Student:
         (folder / "README.md").unlink(missing_ok=True)
 
 
-def choose_device() -> torch.device:
-    """A GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def choose_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware computes with it faster than with float32."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.bfloat16
-    if device.type == "cpu" and torch.cpu._is_amx_tile_supported():
-        return torch.bfloat16
-    return torch.float32
-
-
 def use_all_cores() -> None:
     """One thread a core that this process may use; more only wait for each other."""
     torch.set_num_threads(usable_cores())
@@ -103,6 +90,7 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[A
     Raises:
         UnsuitableModel: its logits are not its last hidden states times its LM head, or it cannot read a tree.
     """
+    expect_many_shapes(device)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder,

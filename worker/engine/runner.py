@@ -13,6 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from app.errors import ConfigurationError
+from worker.device import expect_many_shapes
 from worker.engine.slots import ATTENTION, CacheShape, Slots, StepCache, Trunk, slot_attention
 
 log = logging.getLogger(__name__)
@@ -35,17 +36,6 @@ class Chunk:
         return self.start - (self.trunk.length if self.trunk else 0)
 
 
-def choose_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where it is the faster one: on GPUs, and on CPUs with AMX.
-
-    Elsewhere float32. AVX512-BF16 alone does not pay: on two such cores float32 ran SmolLM2's matrices at 190 to 300
-    GFLOP/s, bfloat16 at 120 to 165.
-    """
-    if device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_amx_tile_supported()):
-        return torch.bfloat16
-    return torch.float32
-
-
 def load_base_model(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
     """The base model with the engine's attention.
 
@@ -65,6 +55,7 @@ def load_base_model(folder: Path, device: torch.device, dtype: torch.dtype) -> A
         named = ", ".join(sorted(unsupported))
         raise ConfigurationError(f"The embedded engine cannot run {config.model_type} models ({named}); use vLLM.")
     ALL_ATTENTION_FUNCTIONS.register(ATTENTION, slot_attention)
+    expect_many_shapes(device)
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, attn_implementation=ATTENTION, local_files_only=True, use_safetensors=True
     )

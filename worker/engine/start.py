@@ -12,10 +12,11 @@ import torch
 import uvicorn
 
 from app.errors import ConfigurationError
+from worker.device import choose_device, choose_dtype
 from worker.engine.adapters import Adapters
 from worker.engine.loop import EngineLoop, Limits
 from worker.engine.prompts import Prompts
-from worker.engine.runner import Runner, choose_dtype, load_base_model
+from worker.engine.runner import Runner, load_base_model
 from worker.engine.server import build_app
 from worker.engine.serving import Serving
 
@@ -61,7 +62,7 @@ def serve(arguments: argparse.Namespace) -> None:
 
 def _build(arguments: argparse.Namespace) -> _Server:
     torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = torch.device(arguments.device) if arguments.device else choose_device()
     dtype = choose_dtype(device) if arguments.dtype == "auto" else getattr(torch, arguments.dtype)
     started = time.monotonic()
     base = load_base_model(arguments.model, device, dtype)

@@ -170,13 +170,19 @@ def question_list(most: int) -> dict[str, Any]:
 
 
 def questions_in(text: str) -> list[str]:
-    """The questions of a reply: a JSON list of strings, a cut-off one up to its last whole string, or plain lines."""
+    """The questions of a reply: a JSON list of strings, a cut-off one up to its last whole string, or plain lines.
+
+    A model may put a bare tab into a string, which JSON does not allow: it is taken as it stands.
+    """
     start = text.find("[")
     if start >= 0:
+        decoder = json.JSONDecoder(strict=False)
         try:
-            found, _ = json.JSONDecoder().raw_decode(text[start:])
+            found, _ = decoder.raw_decode(text[start:])
         except ValueError:
-            found = [json.loads(f'"{item}"') for item in re.findall(r'"((?:[^"\\\n]|\\["\\/bfnrt])*)"', text[start:])]
+            found = [
+                decoder.decode(f'"{item}"') for item in re.findall(r'"((?:[^"\\\n]|\\["\\/bfnrt])*)"', text[start:])
+            ]
         items = [item.get("question", "") if isinstance(item, dict) else item for item in found]
         return [item for item in items if isinstance(item, str) and item.strip()]
     return [line for line in text.splitlines() if line.strip().endswith("?")]

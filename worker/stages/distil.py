@@ -19,6 +19,7 @@ import torch
 
 from app.errors import StageError
 from app.jobs.settings import Effort
+from worker.device import choose_device, choose_dtype
 from worker.distillation import retention, teacher, training
 from worker.distillation.generation import greedy
 from worker.distillation.loss import forward_kl
@@ -29,8 +30,6 @@ from worker.distillation.student import (
     Layers,
     Student,
     UnsuitableModel,
-    choose_device,
-    choose_dtype,
     new_student,
     use_all_cores,
 )

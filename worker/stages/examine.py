@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from app.grading import is_right
+from worker.device import choose_device, choose_dtype
 from worker.distillation.generation import greedy
 from worker.distillation.prompts import Message, student_messages
-from worker.distillation.student import Student, choose_device, choose_dtype, load_student, use_all_cores
+from worker.distillation.student import Student, load_student, use_all_cores
 from worker.grading import agrees
 from worker.pairs.held_out import in_rounds, most_held_out
 from worker.pairs.records import read_lines

@@ -90,6 +90,8 @@ def test_questions_by_rule_name_the_subject_and_stop_at_the_fact() -> None:
         ('Sure! ["Who?", "What \\"x\\"?"] Done.', ["Who?", 'What "x"?']),
         ('```json\n[{"question": "Who?"}]\n```', ["Who?"]),
         ('["Who?", "What is cut o', ["Who?"]),
+        ('["Who\tis\x0b it?", "Why?"]', ["Who\tis\x0b it?", "Why?"]),
+        ('["Who\tis\x0b it?", "What is cut o', ["Who\tis\x0b it?"]),
         ("1. Who is it?\nSome words.\n2. Why?", ["1. Who is it?", "2. Why?"]),
         ("[1, null]", []),
         ("", []),
