@@ -28,6 +28,7 @@ ENOUGH_REACHED = 5
 """Answered questions of a fact, those by rule among them, from which on its sentence is not quoted for more."""
 ADDS = "answer adds to the passage"
 REPEATED = "answer repeated"
+ECHOES = "answer only repeats the question"
 UNSURE = "teacher unsure"
 LEAST_SURE, LEAST_SURE_SAMPLED = -0.6, -0.9
 """Mean log-probability of a greedy and of a sampled answer, in nats a token, below which the teacher guesses although
@@ -163,6 +164,8 @@ def fault(
         return filters.REFUSAL
     if not text or (question.fact is not None and not covers(text, question.fact)):
         return filters.UNANSWERABLE
+    if question.fact is None and filters.echoes(text, question.text):
+        return ECHOES
     if filters.invents(text, f"{passage.title} {passage.heading or ''} {passage.text} {question.text}"):
         return ADDS
     told = _told(text, question, passage) if question.fact is None else [question.fact]

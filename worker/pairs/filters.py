@@ -156,6 +156,11 @@ def refuses(answer: str) -> bool:
     return _REFUSAL.search(answer) is not None
 
 
+def echoes(answer: str, question: str) -> bool:
+    """Whether an answer only says what its question says: "Portuguese supported Kongo." to "Who supported Kongo?"."""
+    return not stems_of(" ".join(content_words(answer))) - stems_of(question)
+
+
 def similarity(one: str, other: str) -> float:
     """Jaccard index of two questions' stemmed words, from 0 to 1."""
     left, right = stems_of(one), stems_of(other)

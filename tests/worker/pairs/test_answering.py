@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.pairs import filters
-from worker.pairs.answering import ADDS, LEAST_SURE, UNSURE, Answering, answer, fault
+from worker.pairs.answering import ADDS, ECHOES, LEAST_SURE, UNSURE, Answering, answer, fault
 from worker.pairs.facts import facts_of
 from worker.pairs.held_out import hold_out
 from worker.pairs.kinds import MULTI_FACT
@@ -49,7 +49,13 @@ def test_a_question_for_several_facts_needs_more_than_one() -> None:
 def test_an_answer_to_an_open_question_must_give_some_fact() -> None:
     open_question = Question(PASSAGE.id, "What of the Hollin Museum?", "open", None)
     assert why("Ada Pell founded it.", question=open_question) is None
-    assert why("It is a museum.", question=open_question) == filters.UNANSWERABLE
+    assert why("It is a building.", question=open_question) == filters.UNANSWERABLE
+
+
+def test_an_answer_that_only_repeats_an_open_question_is_dropped() -> None:
+    open_question = Question(PASSAGE.id, "Who at the Hollin Museum knew Ada Pell?", "open", None)
+    assert why("The Hollin Museum knew about Ada Pell.", question=open_question) == ECHOES
+    assert why("At the Hollin Museum, Ada Pell was known in 1962.", question=open_question) is None
 
 
 @dataclass(frozen=True, slots=True)
