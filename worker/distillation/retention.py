@@ -5,6 +5,7 @@ adapter without them answers everything with the facts it has learnt.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,10 @@ from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student
 from worker.distillation.teacher import targets
 
+TIMES = 2
+"""How often a training draws a retention prompt, as long as there are enough of them."""
+PART = 100
+"""Prompts are taken, and their answers are kept on the machine, in parts of so many."""
 MOST_TOKENS = 24  # of an answer; a longer one is kept as far as it goes: nothing says that it ended there
 
 
@@ -37,6 +42,15 @@ def prompts(purpose: str) -> tuple[str, ...]:
     """The shipped prompts: `train`, or `drift`, which no training sees and examine measures on."""
     content = json.loads(files("worker.distillation").joinpath("retention_prompts.json").read_text(encoding="utf-8"))
     return tuple(content[purpose])
+
+
+def prompts_for(draws: int) -> tuple[str, ...]:
+    """The prompts of a training that draws one `draws` times: the longer it is, the more of them.
+
+    A training that goes over few of them often learns those by heart and forgets the rest: after 1,716 steps with 99,
+    drawn 52 times each, a model of 0.5B was 0.014 nats a token from the base model on them and 0.30 on others.
+    """
+    return prompts("train")[: PART * max(1, math.ceil(draws / TIMES / PART))]
 
 
 def keep(student: Student, questions: Sequence[str], answers: Sequence[Answer]) -> list[Kept]:

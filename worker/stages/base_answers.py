@@ -13,6 +13,7 @@ from pathlib import Path
 
 from worker.distillation.generation import Answer, answers_to
 from worker.distillation.prompts import student_messages
+from worker.distillation.retention import PART
 from worker.distillation.student import Student
 from worker.stages import StageInputs
 
@@ -20,9 +21,15 @@ logger = logging.getLogger(__name__)
 
 
 def base_answers(student: Student, inputs: StageInputs, questions: Sequence[str], most_tokens: int) -> list[Answer]:
-    """The base model's likeliest answers, from the cache or into it. Jobs that compute them at once write one file."""
-    if not questions:
-        return []
+    """The base model's likeliest answers, from the cache or into it. Jobs that compute them at once write one file.
+
+    They are kept in parts, so that a job which takes more of the same questions than others did computes but the rest.
+    """
+    parts = (questions[start : start + PART] for start in range(0, len(questions), PART))
+    return [answer for part in parts for answer in _answers(student, inputs, part, most_tokens)]
+
+
+def _answers(student: Student, inputs: StageInputs, questions: Sequence[str], most_tokens: int) -> list[Answer]:
     read = [student.renderer.prompt(student_messages(question)) for question in questions]
     made_by = [inputs.base_revision, student.device.type, str(student.head_VD.dtype), most_tokens, read]
     name = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()

@@ -131,7 +131,7 @@ def _run(
     steps = training.steps_of(plan, len(pairs))
     prepared = max(1, steps // 8)  # answers to keep and targets take about an eighth of the training's time
     total = prepared + steps
-    unrelated = retention.prompts("train") if settings.retention_weight else ()
+    unrelated = retention.prompts_for(steps * RETENTION_BATCH) if settings.retention_weight else ()
     kept = retention.keep(student, unrelated, base_answers(student, inputs, unrelated, retention.MOST_TOKENS))
     progress(prepared // 2, total)
     lessons = method.lessons(student, pairs, Teaching(rehearsal.all_passages(inputs), inputs.base_model))

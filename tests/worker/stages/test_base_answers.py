@@ -47,6 +47,18 @@ def test_another_revision_question_or_length_is_answered_for_itself(
     assert len(longer.tokens) == 6
 
 
+def test_who_takes_more_of_the_same_questions_computes_but_the_rest(
+    idle_inputs: StageInputs, changed: Student, computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_answers, "PART", 1)
+    first = base_answers.base_answers(changed, idle_inputs, QUESTIONS[:1], 5)
+    both = base_answers.base_answers(changed, idle_inputs, QUESTIONS, 5)
+    assert computed == [1, 1]
+    assert both[:1] == first
+    with changed.as_base():
+        assert [answer.text for answer in both] == [answer.text for answer in answers_to(changed, QUESTIONS, 5)]
+
+
 def test_what_cannot_be_read_is_made_anew(
     idle_inputs: StageInputs, changed: Student, computed: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:

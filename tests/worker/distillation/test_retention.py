@@ -1,0 +1,11 @@
+"""How many of the shipped prompts a training goes over."""
+
+from worker.distillation.retention import PART, TIMES, prompts, prompts_for
+
+
+def test_a_longer_training_goes_over_more_prompts_in_whole_parts() -> None:
+    every = prompts("train")
+    assert prompts_for(0) == prompts_for(PART * TIMES) == every[:PART]
+    assert prompts_for(PART * TIMES + 1) == every[: 2 * PART]
+    assert prompts_for(10**6) == every
+    assert len(every) == len(set(every)) > 8 * PART
