@@ -42,10 +42,9 @@ class Way:
 
 def _imitation(student: Student, pairs: list[dict[str, Any]], teaching: Teaching) -> list[training.Lesson]:
     """Each pair with its answer as the target, token by token."""
-    del teaching
     answers = [student.renderer.answer(pair["answer"]) for pair in pairs]
     return [
-        training.Lesson(pair["question"], answer, torch.tensor(answer))
+        training.Lesson(pair["question"], answer, torch.tensor(answer), teaching.reading(pair["passage_id"]))
         for pair, answer in zip(pairs, answers, strict=True)
     ]
 
@@ -81,7 +80,7 @@ def _mixed(student: Student, pairs: list[dict[str, Any]], teaching: Teaching) ->
     }
     targets = teacher.targets(student, list(exchanges.values()))
     for (place, exchange), target in zip(exchanges.items(), targets, strict=True):
-        lessons[place] = training.Lesson(pairs[place]["question"], exchange.answer, target)
+        lessons[place] = replace(lessons[place], answer=exchange.answer, target=target)
     return lessons
 
 

@@ -40,12 +40,14 @@ class TrainingFailed(RuntimeError):
 class Lesson:
     """A question, the tokens of an answer to it, and what the teacher wants there: (answer tokens, D).
 
-    What the target is, is up to the objective; for `forward_kl` it is the teacher's last hidden states.
+    What the target is, is up to the objective; for `forward_kl` it is the teacher's last hidden states. `text` is the
+    passage that the teacher reads; empty where the student is never to read it.
     """
 
     question: str
     answer: tuple[int, ...]
     target: Tensor
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Plan:
     """How to train.
 
     `name` tells runs apart: a checkpoint of another name is not used. Lessons that are not `shuffled` keep their order
-    in each epoch, and each batch takes them from all over it.
+    in each epoch, and each batch takes them from all over it. `shown`: whether the teacher is shown examples.
     """
 
     learning_rate: float
@@ -65,6 +67,7 @@ class Plan:
     seed: int
     name: str = ""
     shuffled: bool = True
+    shown: bool = False
     rehearsal: Rehearsal = field(default_factory=Rehearsal)
 
 
@@ -117,11 +120,12 @@ def train(
     first = _take_up(checkpoint, plan, weights, optimiser, history) if checkpoint else 0
     if first:
         logger.info("training goes on from its checkpoint, after step %d of %d", first, total)
+    texts = [] if student.window else list(dict.fromkeys(lesson.text for lesson in lessons if lesson.text))
     student.model.train()
     for step in range(first, total):
         for group in optimiser.param_groups:
             group["lr"] = plan.learning_rate * rate_at(step, total)
-        distil, retention = _losses(student, *_batch(student, lessons, kept, plan, step), plan, objective)
+        distil, retention = _losses(student, *_batch(student, lessons, texts, kept, plan, step), plan, objective)
         loss = distil + plan.retention_weight * retention
         if not torch.isfinite(loss):
             raise TrainingFailed(
@@ -149,7 +153,7 @@ def rate_at(step: int, total: int) -> float:
 
 
 def _batch(
-    student: Student, lessons: Sequence[Lesson], kept: Sequence[Kept], plan: Plan, step: int
+    student: Student, lessons: Sequence[Lesson], texts: Sequence[str], kept: Sequence[Kept], plan: Plan, step: int
 ) -> tuple[list[tuple[Exchange, Tensor]], list[tuple[Exchange, Tensor]]]:
     """What a step trains on: lessons in the form in which they are asked this time, and what is to be kept."""
     a_pass = math.ceil(plan.rehearsal.size(len(lessons)) / plan.batch_size)
@@ -161,7 +165,7 @@ def _batch(
     taught = []
     for index in order[place::a_pass]:  # batches differ by one at most
         lesson = lessons[index]
-        prompt = student.renderer.prompt(asked(lesson.question, chance, unrelated))
+        prompt = student.renderer.prompt(asked(lesson.question, chance, unrelated, lesson.text, texts, plan.shown))
         taught.append((Exchange(prompt, lesson.answer), lesson.target))
     many = min(plan.retention_batch, len(kept)) if plan.retention_weight else 0
     return taught, [(each.exchange, each.target) for each in chance.sample(list(kept), many)]

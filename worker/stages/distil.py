@@ -116,6 +116,7 @@ def _run(
     ratio = settings.rehearsal if warm else None
     old, turns = choose(rehearsal.old_pairs(inputs), len(pairs), ratio, settings.epochs, settings.seed)
     pairs = [*pairs, *old]
+    teaching = Teaching(rehearsal.all_passages(inputs), inputs.base_model)
     plan = training.Plan(
         learning_rate=_peak_rate(inputs),
         epochs=settings.epochs,
@@ -126,6 +127,7 @@ def _run(
         seed=settings.seed,
         name=_name(inputs, pairs, method),
         shuffled=method.shuffled,
+        shown=not teaching.is_strong,
         rehearsal=turns,
     )
     steps = training.steps_of(plan, len(pairs))
@@ -134,7 +136,7 @@ def _run(
     unrelated = retention.prompts_for(steps * RETENTION_BATCH) if settings.retention_weight else ()
     kept = retention.keep(student, unrelated, base_answers(student, inputs, unrelated, retention.MOST_TOKENS))
     progress(prepared // 2, total)
-    lessons = method.lessons(student, pairs, Teaching(rehearsal.all_passages(inputs), inputs.base_model))
+    lessons = method.lessons(student, pairs, teaching)
     progress(prepared, total)
     training_began = time.monotonic()
 
@@ -184,7 +186,7 @@ def _lessons(student: Student, pairs: list[dict[str, Any]], teaching: Teaching) 
         exchanges.append(student.renderer.exchange(chat, pair["answer"]))
     targets = teacher.targets(student, exchanges)
     return [
-        training.Lesson(pair["question"], exchange.answer, target)
+        training.Lesson(pair["question"], exchange.answer, target, teaching.reading(pair["passage_id"]))
         for pair, exchange, target in zip(pairs, exchanges, targets, strict=True)
     ]
 
