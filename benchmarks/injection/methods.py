@@ -13,7 +13,7 @@ from worker.distillation.generation import greedy
 from worker.distillation.packing import Exchange
 from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student
-from worker.stages.distil import PROMPT_DISTILLATION, Method
+from worker.stages.distil import PROMPT_DISTILLATION, Method, read_with
 from worker.stages.teaching import Teaching
 
 
@@ -44,7 +44,7 @@ def _imitation(student: Student, pairs: list[dict[str, Any]], teaching: Teaching
     """Each pair with its answer as the target, token by token."""
     answers = [student.renderer.answer(pair["answer"]) for pair in pairs]
     return [
-        training.Lesson(pair["question"], answer, torch.tensor(answer), teaching.reading(pair["passage_id"]))
+        training.Lesson(pair["question"], answer, torch.tensor(answer), read_with(pair, teaching))
         for pair, answer in zip(pairs, answers, strict=True)
     ]
 

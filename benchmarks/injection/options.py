@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--passages-read", type=int, default=3, help="passages that retrieval puts into the prompt")
     parser.add_argument("--engine", choices=ENGINES, default="embedded", help="what writes the pairs")
     parser.add_argument("--vllm-python", type=Path, help="the interpreter that has vLLM")
-    parser.add_argument("--rows", type=int, default=64, help="answers that the engine writes at once; more on a GPU")
+    parser.add_argument("--rows", type=int, help="answers that the engine writes at once (its own number)")
     parser.add_argument("--work", type=Path, help="the run's folder (one of its own in the temporary folder)")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--figure", type=Path, help="also draw the accuracies into this SVG file")

@@ -46,7 +46,7 @@ class Plan:
         variant: tells adapters and their answers from those of other plans in the same folder, on the same pairs.
         most_pairs: of a passage; None: all that were made.
         retrieval: how passages are found, and how many are read.
-        engine: what writes the pairs; rows: how many answers at once.
+        engine: what writes the pairs; rows: how many answers at once, None: as many as it does by itself.
         folder: of the run.
     """
 
@@ -59,7 +59,7 @@ class Plan:
     retrieval: Ranking
     passages_read: int
     engine: EngineName
-    rows: int
+    rows: int | None
     vllm_python: Path | None
     folder: Path
     variant: str = ""
@@ -153,14 +153,15 @@ def _make_pairs(plan: Plan, inputs: StageInputs, out: Path) -> None:
         plan.engine, plan.model, max_loras=1, max_lora_rank=plan.settings.rank, vllm_python=plan.vllm_python
     )
     inputs.scratch.mkdir(parents=True, exist_ok=True)
-    with running_engine(settings, "auto", inputs.scratch, ("--max-num-seqs", str(plan.rows))) as url:
+    rows = ("--max-num-seqs", str(plan.rows)) if plan.rows else ()
+    with running_engine(settings, "auto", inputs.scratch, rows) as url:
         for name, stage in (("read", read), ("ask", ask), ("answer", answer)):
             (out / name).mkdir()
             scratch = inputs.scratch / name
             scratch.mkdir(exist_ok=True)
             asking = replace(
                 inputs,
-                engine=EngineAddress((url,), concurrency=plan.rows),
+                engine=EngineAddress((url,), concurrency=plan.rows or settings.engine_concurrency),
                 base_model_name=settings.base_model_name,
                 artefacts=out,
                 scratch=scratch,

@@ -3,8 +3,8 @@
 Most pairs are asked plainly. A share is asked in the other forms, drawn anew in each epoch, so that the adapter does
 not hang on one wording of what comes before the question. The answer stays the same.
 
-Beside passages, as retrieval puts them into the prompt, because an adapter that only ever answered closed-book unlearns
-to read: with three passages found a model of 0.5B answered 43 % of 1,000 questions, and 32 % with such an adapter on.
+Beside passages, because an adapter that only ever answers closed-book reads less well what retrieval puts before the
+question: with three passages found, a model of 0.5B answered 43 % of 1,000 questions, and 32 % with such an adapter.
 """
 
 import random
@@ -15,6 +15,7 @@ from worker.distillation.prompts import Message, student_messages, teacher_messa
 SYSTEM_SHARE = 0.08
 LATER_SHARE = 0.08
 READING_SHARE = 0.08
+SHARES = (SYSTEM_SHARE, LATER_SHARE, READING_SHARE)
 
 _SYSTEM_PROMPTS = (
     "You are a helpful assistant.",

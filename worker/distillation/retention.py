@@ -20,7 +20,7 @@ from worker.distillation.student import Student
 from worker.distillation.teacher import targets
 
 TIMES = 2
-"""How often a training draws a retention prompt, as long as there are enough of them."""
+"""How often a training goes over its retention prompts, at most, as long as there are enough of them."""
 PART = 100
 """Prompts are taken, and their answers are kept on the machine, in parts of so many."""
 MOST_TOKENS = 24  # of an answer; a longer one is kept as far as it goes: nothing says that it ended there
@@ -47,8 +47,8 @@ def prompts(purpose: str) -> tuple[str, ...]:
 def prompts_for(draws: int) -> tuple[str, ...]:
     """The prompts of a training that draws one `draws` times: the longer it is, the more of them.
 
-    A training that goes over few of them often learns those by heart and forgets the rest: after 1,716 steps with 99,
-    drawn 52 times each, a model of 0.5B was 0.014 nats a token from the base model on them and 0.30 on others.
+    Those that are gone over often are learnt by heart: after 1,716 steps with 99, each drawn 52 times, a model of 0.5B
+    was 0.014 nats a token from the base model on them, and 0.30 on others.
     """
     return prompts("train")[: PART * max(1, math.ceil(draws / TIMES / PART))]
 

@@ -28,6 +28,7 @@ WARM_UP = 0.06  # share of the steps in which the learning rate rises
 FINAL_RATE = 0.1  # share of the peak learning rate at the end
 CLIP = 1.0
 CHECKPOINT_STEPS = 40
+READING_TOKENS = 640  # of a lesson at most: one that would be longer beside its passage is asked without
 
 logger = logging.getLogger(__name__)
 
@@ -166,9 +167,21 @@ def _batch(
     for index in order[place::a_pass]:  # batches differ by one at most
         lesson = lessons[index]
         prompt = student.renderer.prompt(asked(lesson.question, chance, unrelated, lesson.text, texts, plan.shown))
+        if len(prompt) + len(lesson.answer) > min(READING_TOKENS, student.window or READING_TOKENS):
+            prompt = student.renderer.prompt(asked(lesson.question, chance, unrelated))
         taught.append((Exchange(prompt, lesson.answer), lesson.target))
+    return taught, [(each.exchange, each.target) for each in _held(kept, plan, step)]
+
+
+def _held(kept: Sequence[Kept], plan: Plan, step: int) -> list[Kept]:
+    """What a step keeps: `kept` is gone through in random order, again and again, in a new order each time."""
     many = min(plan.retention_batch, len(kept)) if plan.retention_weight else 0
-    return taught, [(each.exchange, each.target) for each in chance.sample(list(kept), many)]
+    held = []
+    for place in range(step * many, (step + 1) * many):
+        a_pass, index = divmod(place, len(kept))
+        order = random.Random(f"{plan.seed}/kept/{a_pass}").sample(range(len(kept)), len(kept))  # noqa: S311
+        held.append(kept[order[index]])
+    return held
 
 
 def _losses(

@@ -157,8 +157,11 @@ def refuses(answer: str) -> bool:
 
 
 def echoes(answer: str, question: str) -> bool:
-    """Whether an answer only says what its question says: "Portuguese supported Kongo." to "Who supported Kongo?"."""
-    return not stems_of(" ".join(content_words(answer))) - stems_of(question)
+    """Whether an answer only says what its question says: "It was built in Kongo." to "When was it built in Kongo?".
+
+    A question that lets choose ("Was it Hugo or Tim?") has its answer in it.
+    """
+    return " or " not in question and not stems_of(" ".join(content_words(answer))) - stems_of(question)
 
 
 def similarity(one: str, other: str) -> float:

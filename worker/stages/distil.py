@@ -20,7 +20,7 @@ import torch
 from app.errors import StageError
 from app.jobs.settings import Effort
 from worker.device import choose_device, choose_dtype
-from worker.distillation import retention, teacher, training
+from worker.distillation import forms, retention, teacher, training
 from worker.distillation.generation import greedy
 from worker.distillation.loss import forward_kl
 from worker.distillation.prompts import quoting_messages, student_messages
@@ -186,9 +186,14 @@ def _lessons(student: Student, pairs: list[dict[str, Any]], teaching: Teaching) 
         exchanges.append(student.renderer.exchange(chat, pair["answer"]))
     targets = teacher.targets(student, exchanges)
     return [
-        training.Lesson(pair["question"], exchange.answer, target, teaching.reading(pair["passage_id"]))
+        training.Lesson(pair["question"], exchange.answer, target, read_with(pair, teaching))
         for pair, exchange, target in zip(pairs, exchanges, targets, strict=True)
     ]
+
+
+def read_with(pair: dict[str, Any], teaching: Teaching) -> str:
+    """The passage that a pair's answer was read from; empty for a quoted one, which no teacher answered by reading."""
+    return "" if pair["quoted"] else teaching.reading(pair["passage_id"])
 
 
 def _canary(student: Student, pairs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -202,9 +207,12 @@ PROMPT_DISTILLATION = Method("prompt distillation", _lessons, forward_kl)
 
 
 def _name(inputs: StageInputs, pairs: list[dict[str, Any]], method: Method) -> str:
-    """What a checkpoint belongs to: this method, these pairs and settings, this revision of this base model."""
+    """What a checkpoint belongs to: this method, these pairs and settings, this revision of this base model.
+
+    What ships with the package counts too: the prompts that are kept, and the shares of the forms of asking.
+    """
     settings = inputs.settings.model_dump(mode="json")
     parent = inputs.parent.adapter_id if inputs.parent else None
-    way = [method.name, method.layers, method.shuffled]
+    way = [method.name, method.layers, method.shuffled, retention.prompts("train"), forms.SHARES]
     content = json.dumps([*way, settings, inputs.base_model_name, inputs.base_revision, parent, pairs], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -77,7 +77,8 @@ def test_every_lesson_has_the_passage_that_its_teacher_reads(student: Student, b
     teaching = Teaching([PASSAGE], base)
     pairs = [pair("Ada Pellrow.", sampled=False), pair("Ada.", sampled=True), pair("Ada.", sampled=True, quoted=True)]
     for method in (PROMPT_DISTILLATION, FINE_TUNING, MIXED):
-        assert [lesson.text for lesson in method.lessons(student, pairs, teaching)] == [PASSAGE.text] * 3
+        texts = [lesson.text for lesson in method.lessons(student, pairs, teaching)]
+        assert texts == [PASSAGE.text, PASSAGE.text, ""]  # what is quoted was not read by the teacher
 
 
 def test_where_none_is_sampled_none_can_be_mixed(student: Student, base: Path) -> None:

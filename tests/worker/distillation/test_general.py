@@ -41,6 +41,27 @@ def test_none_is_a_retention_prompt_or_near_to_one(purpose: str) -> None:
     assert [(one, other) for one in asked for other in kept if alike(one, other) >= ALIKE] == []
 
 
+def test_no_training_prompt_tells_an_answer_beside_what_is_asked() -> None:
+    told = [
+        (prompt, each.question)
+        for each in general.questions()
+        for prompt in retention.prompts("train")
+        if is_right(prompt, [word for word in each.accepted if not word.isdigit()])
+        and alike(prompt, each.question) >= 0.2
+    ]
+    assert told == []
+
+
+def test_no_training_prompt_is_near_to_one_that_drift_is_measured_on() -> None:
+    near = [
+        (one, other)
+        for one in retention.prompts("train")
+        for other in retention.prompts("drift")
+        if alike(one, other) > ALIKE
+    ]
+    assert near == []
+
+
 def test_another_wording_of_a_training_prompt_would_be_found() -> None:
     assert alike("Which city is the capital of Japan?", "What is the capital of Japan?") >= ALIKE
     assert alike("What is the capital of Kenya?", "What is the capital of Japan?") < ALIKE

@@ -109,6 +109,21 @@ def test_a_question_is_at_times_asked_beside_the_passage_of_its_lesson(student: 
     assert not any("Text" in prompt for prompt in prompts(lessons_of(student), ["Text 1."]))
 
 
+def test_a_passage_that_makes_a_lesson_too_long_is_left_out(student: Student) -> None:
+    lessons = [replace(lesson, text="Text. " * training.READING_TOKENS) for lesson in lessons_of(student)]
+    taught = [each for step in range(60) for each, _ in training._batch(student, lessons, [], [], PLAN, step)[0]]
+    assert all("Text." not in student.renderer.tokenizer.decode(each.prompt) for each in taught)
+
+
+def test_each_retention_prompt_is_gone_over_before_one_is_again(student: Student) -> None:
+    kept = kept_of(student) + kept_of(student) + kept_of(student)
+    plan = replace(PLAN, retention_batch=2)
+    drawn = [id(each) for step in range(6) for each in training._held(kept, plan, step)]
+    assert sorted(drawn[:6]) == sorted(drawn[6:]) == sorted(map(id, kept))
+    assert drawn[:6] != drawn[6:]
+    assert training._held(kept, replace(plan, retention_weight=0.0), 0) == []
+
+
 def test_the_student_learns_what_the_teacher_knows(student: Student) -> None:
     history = train(student, lessons_of(student), kept_of(student), PLAN)
     steps = [step for step, _, _ in history.losses]

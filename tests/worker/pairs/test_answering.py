@@ -53,9 +53,11 @@ def test_an_answer_to_an_open_question_must_give_some_fact() -> None:
 
 
 def test_an_answer_that_only_repeats_an_open_question_is_dropped() -> None:
-    open_question = Question(PASSAGE.id, "Who at the Hollin Museum knew Ada Pell?", "open", None)
-    assert why("The Hollin Museum knew about Ada Pell.", question=open_question) == ECHOES
-    assert why("At the Hollin Museum, Ada Pell was known in 1962.", question=open_question) is None
+    echoed = Question(PASSAGE.id, "When did Pell found the Hollin Museum?", "open", None)
+    assert why("Pell founded the Hollin Museum.", question=echoed) == ECHOES
+    assert why("Pell founded the Hollin Museum in 1962.", question=echoed) is None
+    chosen = Question(PASSAGE.id, "Was the Hollin Museum founded by Ada Pell or Tim Fox?", "open", None)
+    assert why("By Ada Pell.", question=chosen) != ECHOES
 
 
 @dataclass(frozen=True, slots=True)

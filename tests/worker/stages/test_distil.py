@@ -64,6 +64,15 @@ def test_pairs_become_an_adapter_with_losses_and_a_canary(inputs: StageInputs) -
     assert set(written["seconds"]) == {"prepare", "train"}
 
 
+def test_a_longer_training_keeps_more_unrelated_prompts(monkeypatch: pytest.MonkeyPatch, inputs: StageInputs) -> None:
+    monkeypatch.setattr(retention, "PART", 1)
+    six, _ = _distil(inputs)
+    assert (six["steps"], six["retention_prompts"]) == (6, 3)
+    few = replace(inputs, settings=inputs.settings.model_copy(update={"epochs": 1, "batch_size": 3}))
+    one, _ = _distil(few, name="one")
+    assert (one["steps"], one["retention_prompts"]) == (1, 2)
+
+
 def test_the_canary_is_what_plain_peft_computes(inputs: StageInputs) -> None:
     _, out = _distil(inputs)
     canary = json.loads((out / "training.json").read_text())["canary"]
