@@ -24,7 +24,7 @@ from worker.pairs.writing import OPEN, TURNED, Question, Written, by_rule, joine
 
 THINGS_A_PASSAGE = 2
 FEWEST_LEADS, MOST_LEADS = 2, 8
-FEWEST_LISTED, NEW_A_LIST, MOST_LISTS = 6, 4, 8
+FEWEST_LISTED, NEW_A_LIST, MOST_LISTS = 6, 4, 16
 """Questions to keep of a passage at the least; how many usable new ones a list brings; lists of a passage at most."""
 LISTING_TEMPERATURE = 1.0
 """At the least: lists of one passage are to differ."""

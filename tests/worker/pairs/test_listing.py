@@ -4,7 +4,7 @@ import asyncio
 
 from tests.worker.pairs.scripted import ScriptedWriter
 from worker.pairs import filters
-from worker.pairs.asking import Asked, Asking, ask
+from worker.pairs.asking import MOST_LISTS, Asked, Asking, ask
 from worker.pairs.listing import YES_OR_NO, write_listed
 from worker.pairs.outline import outline_of
 from worker.pairs.passages import Passage
@@ -25,8 +25,8 @@ LIST = """1. Who founded the Hollin Museum?
 7. In which year was the"""
 
 
-def asked_by(writer: ScriptedWriter) -> Asked:
-    return asyncio.run(ask(writer, [PASSAGE], Asking(2, 0.8, strong=False, lists=True), lambda *_: None))
+def asked_by(writer: ScriptedWriter, per_fact: int = 2) -> Asked:
+    return asyncio.run(ask(writer, [PASSAGE], Asking(per_fact, 0.8, strong=False, lists=True), lambda *_: None))
 
 
 def test_the_usable_questions_of_a_list_are_kept_and_the_others_counted() -> None:
@@ -50,6 +50,16 @@ def test_lists_are_asked_for_once_more_and_hotter_where_facts_are_not_reached() 
     first, second = some.samplings
     assert second.temperature > first.temperature >= 1
     assert [question.text for question in asked.questions] == ["Who founded the Hollin Museum?"]
+
+
+def test_the_more_questions_a_fact_is_to_have_the_more_lists_there_are() -> None:
+    lists = []
+    for per_fact in (3, 6, 12):  # quick, standard, thorough
+        writer = ScriptedWriter(answering=lambda _: LIST)
+        asked_by(writer, per_fact)
+        lists.append(writer.samplings[0].n)
+    assert lists == sorted(set(lists))
+    assert lists[-1] <= MOST_LISTS
 
 
 def test_a_model_that_lists_nothing_is_led() -> None:
