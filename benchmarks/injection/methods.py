@@ -13,7 +13,7 @@ from worker.distillation.generation import greedy
 from worker.distillation.packing import Exchange
 from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student
-from worker.stages.distil import PROMPT_DISTILLATION, Method, read_with
+from worker.stages.distil import PROMPT_DISTILLATION, Method
 from worker.stages.teaching import Teaching
 
 
@@ -42,9 +42,10 @@ class Way:
 
 def _imitation(student: Student, pairs: list[dict[str, Any]], teaching: Teaching) -> list[training.Lesson]:
     """Each pair with its answer as the target, token by token."""
+    del teaching
     answers = [student.renderer.answer(pair["answer"]) for pair in pairs]
     return [
-        training.Lesson(pair["question"], answer, torch.tensor(answer), read_with(pair, teaching))
+        training.Lesson(pair["question"], answer, torch.tensor(answer))
         for pair, answer in zip(pairs, answers, strict=True)
     ]
 

@@ -28,7 +28,6 @@ WARM_UP = 0.06  # share of the steps in which the learning rate rises
 FINAL_RATE = 0.1  # share of the peak learning rate at the end
 CLIP = 1.0
 CHECKPOINT_STEPS = 40
-READING_TOKENS = 640  # of a lesson at most: one that would be longer beside its passage is asked without
 
 logger = logging.getLogger(__name__)
 
@@ -41,14 +40,12 @@ class TrainingFailed(RuntimeError):
 class Lesson:
     """A question, the tokens of an answer to it, and what the teacher wants there: (answer tokens, D).
 
-    What the target is, is up to the objective; for `forward_kl` it is the teacher's last hidden states. `text` is the
-    passage that the teacher reads; empty where the student is never to read it.
+    What the target is, is up to the objective; for `forward_kl` it is the teacher's last hidden states.
     """
 
     question: str
     answer: tuple[int, ...]
     target: Tensor
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ class Plan:
     """How to train.
 
     `name` tells runs apart: a checkpoint of another name is not used. Lessons that are not `shuffled` keep their order
-    in each epoch, and each batch takes them from all over it. `shown`: whether the teacher is shown examples.
+    in each epoch, and each batch takes them from all over it.
     """
 
     learning_rate: float
@@ -68,7 +65,6 @@ class Plan:
     seed: int
     name: str = ""
     shuffled: bool = True
-    shown: bool = False
     rehearsal: Rehearsal = field(default_factory=Rehearsal)
 
 
@@ -121,12 +117,11 @@ def train(
     first = _take_up(checkpoint, plan, weights, optimiser, history) if checkpoint else 0
     if first:
         logger.info("training goes on from its checkpoint, after step %d of %d", first, total)
-    texts = [] if student.window else list(dict.fromkeys(lesson.text for lesson in lessons if lesson.text))
     student.model.train()
     for step in range(first, total):
         for group in optimiser.param_groups:
             group["lr"] = plan.learning_rate * rate_at(step, total)
-        distil, retention = _losses(student, *_batch(student, lessons, texts, kept, plan, step), plan, objective)
+        distil, retention = _losses(student, *_batch(student, lessons, kept, plan, step), plan, objective)
         loss = distil + plan.retention_weight * retention
         if not torch.isfinite(loss):
             raise TrainingFailed(
@@ -154,7 +149,7 @@ def rate_at(step: int, total: int) -> float:
 
 
 def _batch(
-    student: Student, lessons: Sequence[Lesson], texts: Sequence[str], kept: Sequence[Kept], plan: Plan, step: int
+    student: Student, lessons: Sequence[Lesson], kept: Sequence[Kept], plan: Plan, step: int
 ) -> tuple[list[tuple[Exchange, Tensor]], list[tuple[Exchange, Tensor]]]:
     """What a step trains on: lessons in the form in which they are asked this time, and what is to be kept."""
     a_pass = math.ceil(plan.rehearsal.size(len(lessons)) / plan.batch_size)
@@ -166,9 +161,7 @@ def _batch(
     taught = []
     for index in order[place::a_pass]:  # batches differ by one at most
         lesson = lessons[index]
-        prompt = student.renderer.prompt(asked(lesson.question, chance, unrelated, lesson.text, texts, plan.shown))
-        if len(prompt) + len(lesson.answer) > min(READING_TOKENS, student.window or READING_TOKENS):
-            prompt = student.renderer.prompt(asked(lesson.question, chance, unrelated))
+        prompt = student.renderer.prompt(asked(lesson.question, chance, unrelated))
         taught.append((Exchange(prompt, lesson.answer), lesson.target))
     return taught, [(each.exchange, each.target) for each in _held(kept, plan, step)]
 

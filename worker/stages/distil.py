@@ -116,7 +116,6 @@ def _run(
     ratio = settings.rehearsal if warm else None
     old, turns = choose(rehearsal.old_pairs(inputs), len(pairs), ratio, settings.epochs, settings.seed)
     pairs = [*pairs, *old]
-    teaching = Teaching(rehearsal.all_passages(inputs), inputs.base_model)
     plan = training.Plan(
         learning_rate=_peak_rate(inputs),
         epochs=settings.epochs,
@@ -127,7 +126,6 @@ def _run(
         seed=settings.seed,
         name=_name(inputs, pairs, method),
         shuffled=method.shuffled,
-        shown=not teaching.is_strong,
         rehearsal=turns,
     )
     steps = training.steps_of(plan, len(pairs))
@@ -136,7 +134,7 @@ def _run(
     unrelated = retention.prompts_for(steps * RETENTION_BATCH) if settings.retention_weight else ()
     kept = retention.keep(student, unrelated, base_answers(student, inputs, unrelated, retention.MOST_TOKENS))
     progress(prepared // 2, total)
-    lessons = method.lessons(student, pairs, teaching)
+    lessons = method.lessons(student, pairs, Teaching(rehearsal.all_passages(inputs), inputs.base_model))
     progress(prepared, total)
     training_began = time.monotonic()
 
@@ -186,14 +184,9 @@ def _lessons(student: Student, pairs: list[dict[str, Any]], teaching: Teaching) 
         exchanges.append(student.renderer.exchange(chat, pair["answer"]))
     targets = teacher.targets(student, exchanges)
     return [
-        training.Lesson(pair["question"], exchange.answer, target, read_with(pair, teaching))
+        training.Lesson(pair["question"], exchange.answer, target)
         for pair, exchange, target in zip(pairs, exchanges, targets, strict=True)
     ]
-
-
-def read_with(pair: dict[str, Any], teaching: Teaching) -> str:
-    """The passage that a pair's answer was read from; empty for a quoted one, which no teacher answered by reading."""
-    return "" if pair["quoted"] else teaching.reading(pair["passage_id"])
 
 
 def _canary(student: Student, pairs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from app.errors import StageError
-from benchmarks.injection.methods import BEGUN, ENDED, FINE_TUNING, MIXED
+from benchmarks.injection.methods import BEGUN, ENDED, MIXED
 from tests.tiny import make_base
 from worker.distillation.generation import greedy
 from worker.distillation.prompts import student_messages
@@ -71,14 +71,6 @@ def test_an_answer_that_does_not_end_stays_the_sampled_one(student: Student, bas
     (plain,) = PROMPT_DISTILLATION.lessons(student, pairs, teaching)
     assert lesson.answer == plain.answer
     assert torch.equal(lesson.target, plain.target)
-
-
-def test_every_lesson_has_the_passage_that_its_teacher_reads(student: Student, base: Path) -> None:
-    teaching = Teaching([PASSAGE], base)
-    pairs = [pair("Ada Pellrow.", sampled=False), pair("Ada.", sampled=True), pair("Ada.", sampled=True, quoted=True)]
-    for method in (PROMPT_DISTILLATION, FINE_TUNING, MIXED):
-        texts = [lesson.text for lesson in method.lessons(student, pairs, teaching)]
-        assert texts == [PASSAGE.text, PASSAGE.text, ""]  # what is quoted was not read by the teacher
 
 
 def test_where_none_is_sampled_none_can_be_mixed(student: Student, base: Path) -> None:

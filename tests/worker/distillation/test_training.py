@@ -1,6 +1,5 @@
 """The training: only the adapter changes, it learns, it is repeatable, and it goes on where it was killed."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,34 +84,13 @@ def test_lessons_in_order_are_the_same_in_each_epoch_and_spread_over_the_batches
     lessons = lessons_of(student)
 
     def epoch(number: int, plan: Plan) -> list[list[tuple[int, ...]]]:
-        batches = [training._batch(student, lessons, [], [], plan, 3 * number + place)[0] for place in range(3)]
+        batches = [training._batch(student, lessons, [], plan, 3 * number + place)[0] for place in range(3)]
         return [[exchange.answer for exchange, _ in batch] for batch in batches]
 
     answers = [lesson.answer for lesson in lessons]
     in_order = replace(PLAN, shuffled=False)
     assert epoch(0, in_order) == epoch(1, in_order) == [answers[0::3], answers[1::3], answers[2::3]]
     assert epoch(0, PLAN) != epoch(1, PLAN)
-
-
-def test_a_question_is_at_times_asked_beside_the_passage_of_its_lesson(student: Student) -> None:
-    lessons = [replace(lesson, text=f"Text {place}.") for place, lesson in enumerate(lessons_of(student))]
-
-    def prompts(those: Sequence[Lesson], texts: Sequence[str]) -> set[str]:
-        taught = [each for step in range(60) for each, _ in training._batch(student, those, texts, [], PLAN, step)[0]]
-        return {student.renderer.tokenizer.decode(each.prompt) for each in taught}
-
-    beside = {prompt for prompt in prompts(lessons, []) if "Text" in prompt}
-    assert beside
-    for place, lesson in enumerate(lessons):
-        assert all(f"Text {place}." in prompt for prompt in beside if lesson.question in prompt)
-    assert any("Another." in prompt for prompt in prompts(lessons, ["Another."]))
-    assert not any("Text" in prompt for prompt in prompts(lessons_of(student), ["Text 1."]))
-
-
-def test_a_passage_that_makes_a_lesson_too_long_is_left_out(student: Student) -> None:
-    lessons = [replace(lesson, text="Text. " * training.READING_TOKENS) for lesson in lessons_of(student)]
-    taught = [each for step in range(60) for each, _ in training._batch(student, lessons, [], [], PLAN, step)[0]]
-    assert all("Text." not in student.renderer.tokenizer.decode(each.prompt) for each in taught)
 
 
 def test_each_retention_prompt_is_gone_over_before_one_is_again(student: Student) -> None:
