@@ -19,7 +19,7 @@ from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student
 from worker.distillation.teacher import targets
 
-TIMES = 2
+TIMES = 6
 """How often a training goes over its retention prompts, at most, as long as there are enough of them."""
 PART = 100
 """Prompts are taken, and their answers are kept on the machine, in parts of so many."""
