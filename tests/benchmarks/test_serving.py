@@ -56,8 +56,10 @@ def test_rounds_that_were_too_short_say_so() -> None:
 
 def test_an_engine_is_started_and_ended(engine: Engine, tmp_path: Path) -> None:
     settings = engine_settings("embedded", engine.base, max_loras=1, max_lora_rank=8, vllm_python=None)
-    with running_engine(settings, "float32", tmp_path) as url:
+    with running_engine(settings, "float32", tmp_path, ("--max-num-seqs", "2")) as url:
         assert httpx.get(f"{url}/v1/models").json()["data"][0]["id"] == "base"
+        refused = httpx.post(f"{url}/v1/completions", json={"model": "base", "prompt": "a", "n": 3})
+        assert "at most 2" in refused.json()["error"]["message"]
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{url}/health")
 

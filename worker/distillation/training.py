@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -169,12 +170,14 @@ def _batch(
 def _held(kept: Sequence[Kept], plan: Plan, step: int) -> list[Kept]:
     """What a step keeps: `kept` is gone through in random order, again and again, in a new order each time."""
     many = min(plan.retention_batch, len(kept)) if plan.retention_weight else 0
-    held = []
-    for place in range(step * many, (step + 1) * many):
-        a_pass, index = divmod(place, len(kept))
-        order = random.Random(f"{plan.seed}/kept/{a_pass}").sample(range(len(kept)), len(kept))  # noqa: S311
-        held.append(kept[order[index]])
-    return held
+    places = (divmod(place, len(kept)) for place in range(step * many, (step + 1) * many))
+    return [kept[_order(plan.seed, a_pass, len(kept))[index]] for a_pass, index in places]
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, a_pass: int, size: int) -> list[int]:
+    """The order of a pass over what is kept; a step may lie in two of them."""
+    return random.Random(f"{seed}/kept/{a_pass}").sample(range(size), size)  # noqa: S311 - repeatable on purpose
 
 
 def _losses(

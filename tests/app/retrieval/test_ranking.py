@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -76,3 +79,12 @@ def test_threads_share_a_ranker() -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda question: ranker.best(question, 2), questions))
     assert found == [ranker.best(question, 2) for question in questions]
+
+
+@pytest.mark.parametrize(("set_before", "platforms"), [(None, "cpu"), ("cuda", "cuda")])
+def test_jax_keeps_off_the_gpu_unless_told_otherwise(set_before: str | None, platforms: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
+    environment |= {"JAX_PLATFORMS": set_before} if set_before else {}
+    program = "import app.retrieval.ranking, os; print(os.environ['JAX_PLATFORMS'])"
+    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == platforms
