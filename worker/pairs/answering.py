@@ -4,20 +4,23 @@ The teacher answers in the very chat that distil later takes its distributions f
 the beginnings that the teacher itself would choose. The answer is an input of the distillation, not its target.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from worker.pairs import filters
-from worker.pairs.facts import Fact, covers, facts_of
+from worker.pairs.facts import Fact, Kind, covers, facts_of
+from worker.pairs.grounding import Tie, is_no_answer, may_ask, tie
 from worker.pairs.kinds import OF_SEVERAL
 from worker.pairs.leads import leads
 from worker.pairs.passages import Passage
 from worker.pairs.sentences import narrowed
 from worker.pairs.subjects import Subject
 from worker.pairs.together import together
+from worker.pairs.words import is_empty, stems_of
 from worker.pairs.writer import Completion, Sampling, Writer
-from worker.pairs.writing import BY_RULE, TURNED, Question, resolved_sentence, sentence_of
+from worker.pairs.writing import BY_RULE, OPEN, TURNED, Question, resolved_sentence, sentence_of
 
 LONGEST_ANSWER = 64
 """Tokens, for a model that is led; a strong one may take LONGEST_FREE_ANSWER."""
@@ -30,6 +33,9 @@ ADDS = "answer adds to the passage"
 REPEATED = "answer repeated"
 ECHOES = "answer only repeats the question"
 UNSURE = "teacher unsure"
+MISPLACED = "answer from another sentence"
+MISCOUNTED = "answer counts something else"
+OTHER_SORT = "answer of another sort"
 LEAST_SURE, LEAST_SURE_SAMPLED = -0.6, -0.9
 """Mean log-probability of a greedy and of a sampled answer, in nats a token, below which the teacher guesses although
 it has read the passage. Of 97 and 52 answers of a model of 135M about one document, the other checks pass five below,
@@ -69,11 +75,16 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """How to answer: greedily once, and `samples` times at `temperature`, in at most `longest` tokens."""
+    """How to answer: greedily once, and `samples` times at `temperature`, in at most `longest` tokens.
+
+    With `grounded`, a question must be about the sentence that its answer stands in: a teacher that is too small to
+    leave open what its passage leaves open answers "Who won the prize?" with the one person named.
+    """
 
     samples: int
     temperature: float
     longest: int
+    grounded: bool = False
 
 
 async def answer(
@@ -105,9 +116,7 @@ async def answer(
         if question.kind in BY_RULE:
             found = Answered([_quoted(question, passage, subject)])
         else:
-            found = await _answer_one(writer, question, passage, messages, answering)
-            if question.fact is None and found.pairs:
-                found.pairs = _with_fact(found.pairs, passage, subject)
+            found = await _answer_one(writer, question, passage, subject, messages, answering)
             if question.kind == TURNED and not found.pairs:
                 found.pairs.append(_quoted(question, passage, subject))
         done += 1
@@ -126,12 +135,17 @@ async def _answer_one(
     writer: Writer,
     question: Question,
     passage: Passage,
+    subject: Subject,
     messages: Callable[[str, str], list[dict[str, str]]],
     answering: Answering,
 ) -> Answered:
-    """The greedy answer, and sampled ones only to a question whose greedy answer is right."""
+    """The greedy answer, and sampled ones only to a question whose greedy answer is right.
+
+    The greedy answer settles which fact is asked for.
+    """
     found = Answered()
     seen: set[str] = set()
+    settled = question
     for sampled in (False, True):
         sampling = Sampling(1, 0.0, 1.0, answering.longest, scored=True)
         if sampled:
@@ -141,17 +155,55 @@ async def _answer_one(
         completions = await writer.chat(messages(passage.id, question.text), sampling, group=passage.id)
         for completion in completions:
             text = completion.text.strip()
+            if not sampled and answering.grounded:
+                question = _opened(question, text)
             reason = fault(completion, text, question, passage, LEAST_SURE_SAMPLED if sampled else LEAST_SURE)
+            if reason is None and not sampled and question.fact is None:
+                settled = _with_fact(question, text, passage, subject)
+            if reason is None and answering.grounded:
+                reason = _misses(settled, text, passage, subject)
             if reason is None and text.lower() in seen:
                 reason = REPEATED
             if reason:
                 found.dropped[reason] += 1
             else:
                 seen.add(text.lower())
-                found.pairs.append(Pair(question, text, sampled, teacher=completion.logprob))
+                found.pairs.append(Pair(settled, text, sampled, teacher=completion.logprob))
         if not found.pairs:
             break
     return found
+
+
+def _opened(question: Question, answer: str) -> Question:
+    """A question that a model was led to, without its fact where the answer gives another: it asks for that then."""
+    if question.fact is None or question.kind == TURNED or covers(answer, question.fact):
+        return question
+    return replace(question, kind=OPEN, fact=None, sentence=None)
+
+
+def _misses(question: Question, answer: str, passage: Passage, subject: Subject) -> str | None:
+    """Why an answer is none to what the question asks for, or None: told by the words of both."""
+    fact = question.fact
+    if fact is None or question.kind in OF_SEVERAL:
+        return None
+    if not covers(answer, fact):
+        return filters.UNANSWERABLE
+    if any(counts_other(answer, each) for each in facts_of(passage.focus)):
+        return MISCOUNTED
+    if is_no_answer(question.text, fact):
+        return OTHER_SORT
+    if question.kind != TURNED and not may_ask(question.text, fact, passage, subject):
+        return MISPLACED
+    return None
+
+
+def counts_other(answer: str, fact: Fact) -> bool:
+    """Whether an answer gives a number of something that the passage does not: "112 guests" for "112 steps"."""
+    units = stems_of(fact.target[len(fact.key) :])
+    if fact.kind is not Kind.QUANTITY or not units:
+        return False
+    after = re.search(rf"(?<!\w){re.escape(fact.key.lower())}[ -]([^\W\d]+)", answer.lower())
+    return after is not None and not is_empty(after[1]) and not stems_of(after[1]) <= units
 
 
 def fault(
@@ -181,19 +233,19 @@ def _told(text: str, question: Question, passage: Passage) -> list[Fact]:
     return [fact for fact in facts_of(passage.focus) if covers(text, fact) and not filters.leaks(question.text, fact)]
 
 
-def _with_fact(pairs: Sequence[Pair], passage: Passage, subject: Subject) -> list[Pair]:
-    """The pairs of an open question, which now names its fact, so that it can be told what teaches the same.
+def _with_fact(question: Question, answer: str, passage: Passage, subject: Subject) -> Question:
+    """An open question with the fact that its greedy answer gives, so that it can be told what teaches the same.
 
-    It is the fact that the greedy answer, the first, gives; of several, the one that such a question would be led to.
+    Of several it is one whose sentence the question's words fit, and that such a question would be led to.
     """
-    question = pairs[0].question
     asked = question.text.lower()
 
-    def likeness(fact: Fact) -> int:
-        return max((len(lead) for lead in leads(fact, subject) if asked.startswith(lead.lower())), default=0)
+    def fitness(fact: Fact) -> tuple[bool, int, int]:
+        begins = max((len(lead) for lead in leads(fact, subject) if asked.startswith(lead.lower())), default=0)
+        ties = list(Tie).index(tie(question.text, fact, passage, subject))
+        return not is_no_answer(question.text, fact), -ties, begins
 
-    fact = max(_told(pairs[0].answer, question, passage), key=likeness)
-    return [replace(pair, question=replace(question, fact=fact)) for pair in pairs]
+    return replace(question, fact=max(_told(answer, question, passage), key=fitness))
 
 
 def _quote_where_missed(
@@ -212,7 +264,10 @@ def _quote_where_missed(
             continue
         passage = passages[question.passage_id]
         subject = subjects[passage.document_id]
-        if not filters.foreign_stems(question.text, f"{passage.text} {subject.bare}"):
+        known = f"{passage.text} {subject.bare}"
+        if tie(question.text, question.fact, passage, subject) is Tie.BEST and not filters.foreign_stems(
+            question.text, known
+        ):
             whole.pairs.append(_quoted(question, passage, subject))
             reached[key] += 1
 

@@ -13,7 +13,7 @@ from worker.pairs import filters
 from worker.pairs.facts import Fact, Kind, facts_of
 from worker.pairs.kinds import kinds_for, write_kinds
 from worker.pairs.leads import leads
-from worker.pairs.listing import LONGEST_LIST, write_listed
+from worker.pairs.listing import LONGEST_LIST, write_for_answers, write_listed
 from worker.pairs.outline import Outline, by_document, outline_of
 from worker.pairs.passages import Passage
 from worker.pairs.subjects import Subject
@@ -26,6 +26,8 @@ THINGS_A_PASSAGE = 2
 FEWEST_LEADS, MOST_LEADS = 2, 8
 FEWEST_LISTED, NEW_A_LIST, MOST_LISTS = 6, 4, 16
 """Questions to keep of a passage at the least; how many usable new ones a list brings; lists of a passage at most."""
+SPARE = 1.5
+"""Listed questions to keep for each one that is wanted: about a third gets no answer that holds."""
 LISTING_TEMPERATURE = 1.0
 """At the least: lists of one passage are to differ."""
 HOTTER = 0.2
@@ -157,25 +159,36 @@ async def ask_fact(writer: Writer, passage: Passage, fact: Fact, outline: Outlin
 async def _ask_for_lists(
     writer: Writer, passage: Passage, outline: Outline, asking: Asking
 ) -> tuple[list[Fact], Written]:
-    """Lists of questions, as many as the facts need, and once more, hotter, where they do not seem to reach them all.
+    """Lists of questions, as many as the facts need: half for the facts' answers, half free; and those made by rule.
 
-    A model that lists nothing usable is led after all.
+    The free ones are listed once more, hotter, where all together do not seem to reach every fact. A model that lists
+    nothing usable is led after all.
     """
     facts = worth_asking(passage, outline.subject)
-    most = max(FEWEST_LISTED, asking.per_fact * len(facts))
-    lists = min(MOST_LISTS, math.ceil(most / NEW_A_LIST))
+    wanted = max(FEWEST_LISTED, asking.per_fact * len(facts))
+    lists = min(MOST_LISTS, math.ceil(wanted / NEW_A_LIST / 2))
     known = f"{passage.text} {outline.subject.bare}"
-    whole = Written()
+    for_answers = Sampling(lists, asking.temperature, 0.95)
+    asked_for = await write_for_answers(writer, passage, facts, outline, for_answers) if facts else []
+    free = Written()
     for hotter in (0.0, HOTTER):
         sampling = Sampling(lists, max(asking.temperature, LISTING_TEMPERATURE) + hotter, 0.95, max_tokens=LONGEST_LIST)
-        whole = joined([whole, await write_listed(writer, passage, outline, sampling)])
-        if all(any(_may_reach(question.text, fact) for question in whole.questions) for fact in facts):
+        free = joined([free, await write_listed(writer, passage, outline, sampling)])
+        so_far = joined([*(each.written for each in asked_for), free])
+        if all(any(_may_reach(question.text, fact) for question in so_far.questions) for fact in facts):
             break
-    if not whole.questions:
+    if not so_far.questions:
         facts, led = await _ask_led(writer, passage, outline, asking)
-        return facts, joined([whole, led])
-    texts = filters.choose((question.text for question in whole.questions), most, known, whole.dropped, times=1)
-    return facts, Written([Question(passage.id, text, OPEN, None) for text in texts], whole.dropped)
+        return facts, joined([so_far, led])
+    texts: list[str] = []
+    for each in asked_for:
+        for_fact = (question.text for question in each.written.questions if question.text not in texts)
+        texts += filters.choose(for_fact, asking.per_fact, known, so_far.dropped, (), times=1)
+    others = (question.text for question in free.questions if question.text not in texts)
+    texts += filters.choose(others, max(0, round(SPARE * wanted) - len(texts)), known, so_far.dropped, times=1)
+    ruled = [each for fact in facts for each in by_rule(passage, fact, outline.subject) if each.kind == TURNED]
+    listed = [Question(passage.id, text, OPEN, None) for text in texts]
+    return facts, Written([*ruled, *listed], so_far.dropped)
 
 
 async def _ask_plainly(

@@ -67,11 +67,11 @@ _REFUSAL = re.compile(
 )
 
 
-_QUESTION_WORDS = stems_of(
+QUESTION_WORDS = stems_of(
     "what who whom whose which when where why how name names called many much kind type person number place reason come"
 )
 """What questions are made of, whatever they ask."""
-_COMMON = _QUESTION_WORDS | stems_of(
+_COMMON = QUESTION_WORDS | stems_of(
     "long year day date time located found start begin happen price cost weight length tall big heavy temperature"
 )
 """Words that a question may have and its passage not: they go without saying."""
@@ -124,7 +124,7 @@ def names_something(question: str, names: frozenset[str]) -> bool:
 
 def _is_telling(question: str, passage: str) -> bool:
     """Whether a question that names nothing is known by its words: "What are bishops' mitres like?"."""
-    words = stems_of(" ".join(content_words(question))) - _QUESTION_WORDS
+    words = stems_of(" ".join(content_words(question))) - QUESTION_WORDS
     return len(words & stems_of(passage)) >= FEWEST_TELLING
 
 
@@ -217,7 +217,7 @@ def _vague(question: str, outline: Outline) -> bool:
     rest = question.lower()
     for name in sorted(outline.names, key=len, reverse=True):
         rest = rest.replace(name, " ")
-    return not stems_of(" ".join(content_words(rest))) - _QUESTION_WORDS
+    return not stems_of(" ".join(content_words(rest))) - QUESTION_WORDS
 
 
 def _dangles(question: str) -> bool:

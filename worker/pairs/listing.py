@@ -1,15 +1,22 @@
 """Questions that a model of middle size lists: it is shown a text with its questions as an earlier turn, then asked.
 
 A model of 0.5B answers a plain request for JSON with an empty list; after an example it lists natural questions, at a
-tenth of what leading it to each fact costs.
+tenth of what leading it to each fact costs. Listing freely it comes back to the same few facts; given the answers, it
+asks for each, more soundly and less variedly. So it does both.
 """
 
+import random
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from worker.pairs import filters
+from worker.pairs.facts import Fact
+from worker.pairs.leads import leads
 from worker.pairs.outline import Outline
 from worker.pairs.passages import Passage
+from worker.pairs.together import together
 from worker.pairs.writer import Sampling, Writer
 from worker.pairs.writing import OPEN, Question, Written, ground, questions_in
 
@@ -19,6 +26,10 @@ QUESTIONS: Final = 10
 """Of a list."""
 LONGEST_LIST: Final = 260
 """Tokens. What a longer one has said so far counts."""
+LONGEST_LINE: Final = 45
+"""Tokens, of an answer with its question."""
+MOST_ANSWERS: Final = 10
+"""To be asked for in one list."""
 YES_OR_NO: Final = "asks for yes or no"
 """Why a listed question is dropped: a model of middle size makes its own facts up for it, and agrees to them."""
 
@@ -49,6 +60,25 @@ _QUESTIONS: Final = (
 )
 
 
+LEADS: Final = 4
+"""Of a fact's openings, the most natural ones, that its question is to begin with in every other list."""
+_GAP: Final = " ...?"
+"""What stands for the rest of a question; a model may copy it."""
+_FOR_ANSWERS: Final = "Write a short question for each of these answers, one a line"
+_NAMING: Final = "Each question names what it is about."
+_ANSWERS: Final = (
+    ("Mayor Lena Fitch", "Who", " ordered the Ormsby Clock Tower?"),
+    ("1903", "In what year", " was the Ormsby Clock Tower ordered?"),
+    ("after a storm had destroyed the old one", "Why", " was a new clock tower needed in Ormsby?"),
+    ("Hugo Brandt", "Who", " cast the bell of the Ormsby Clock Tower?"),
+    ("Sill", "In which village", " was the bell of the clock tower made?"),
+    ("two tonnes", "How heavy", " is the bell of the Ormsby Clock Tower?"),
+    ("market days", "On which days", " is the bell of the clock tower rung?"),
+    ("June", "In which month", " do most people visit the Ormsby Clock Tower?"),
+)
+"""Answers, each with the opening and the rest of a question for it."""
+
+
 async def write_listed(writer: Writer, passage: Passage, outline: Outline, sampling: Sampling) -> Written:
     """Questions about a passage, from `sampling.n` lists; the same one as often as it was written."""
     messages = [
@@ -59,14 +89,71 @@ async def write_listed(writer: Writer, passage: Passage, outline: Outline, sampl
     written = Written()
     for completion in await writer.chat(messages, sampling, group=passage.id):
         for line in questions_in(completion.text):
-            text = filters.clean(line)
-            reason = YES_OR_NO if _YES_OR_NO.match(text) else filters.fault(text, passage.text, None, outline)
-            if reason == filters.NAMES_NOTHING:
-                text = ground(text, outline.subject, outline.names)
-                reason = filters.fault(text, passage.text, None, outline)
-            written.take(Question(passage.id, text, OPEN, None), reason)
+            _take(written, line, passage, outline)
     return written
+
+
+@dataclass(frozen=True, slots=True)
+class AskedFor:
+    """Questions that were written for one fact; which one each really asks for, its answer tells."""
+
+    fact: Fact
+    written: Written
+
+
+async def write_for_answers(
+    writer: Writer, passage: Passage, facts: Sequence[Fact], outline: Outline, sampling: Sampling
+) -> list[AskedFor]:
+    """Questions for each of a passage's facts, from `sampling.n` lists, each with the facts in another order.
+
+    In every other list the model is also told how each question begins, which brings wordings that it would not choose.
+    """
+    found = [AskedFor(fact, Written()) for fact in facts]
+    example = "\n".join(f"- {answer}: {opening}{rest}" for answer, opening, rest in _ANSWERS)
+
+    async def one(number: int) -> None:
+        chance = random.Random(f"{passage.id}/{number}")  # noqa: S311 - repeatable on purpose
+        wanted = chance.sample(found, len(found))
+        for start in range(0, len(wanted), MOST_ANSWERS):
+            part = wanted[start : start + MOST_ANSWERS]
+            begun = number % 2 == 1
+            openings = [chance.choice(leads(each.fact, outline.subject)[:LEADS]) for each in part]
+            answers = [(each.fact.target, opening) for each, opening in zip(part, openings, strict=True)]
+            shown = [(answer, opening) for answer, opening, _ in _ANSWERS]
+            messages = [
+                {"role": "user", "content": _asked_for(_TITLE, _TEXT, shown, begun)},
+                {"role": "assistant", "content": example},
+                {"role": "user", "content": _asked_for(outline.subject.bare, passage.text, answers, begun)},
+            ]
+            how = replace(sampling, n=1, max_tokens=LONGEST_LINE * len(part))
+            for completion in await writer.chat(messages, how, group=passage.id):
+                for line in completion.text.splitlines():
+                    answer, _, question = line.strip(" -").partition(": ")
+                    each = next((each for each in part if each.fact.target.lower() == answer.lower()), None)
+                    if each is not None and "..." not in question:
+                        _take(each.written, question, passage, outline)
+
+    await together(one(number) for number in range(sampling.n))
+    return found
+
+
+def _take(written: Written, line: str, passage: Passage, outline: Outline) -> None:
+    """Keep a listed question, with its subject named where it names nothing, or count why not."""
+    text = outline.subject.resolve(filters.clean(line))
+    reason = YES_OR_NO if _YES_OR_NO.match(text) else filters.fault(text, passage.text, None, outline)
+    if reason == filters.NAMES_NOTHING:
+        text = ground(text, outline.subject, outline.names)
+        reason = filters.fault(text, passage.text, None, outline)
+    written.take(Question(passage.id, text, OPEN, None), reason)
 
 
 def _asked(title: str, text: str) -> str:
     return "\n\n".join(part for part in (title, text, _REQUEST) if part)
+
+
+def _asked_for(title: str, text: str, answers: Sequence[tuple[str, str]], begun: bool) -> str:
+    """The request for questions to answers, each given with an opening, which is shown where questions are `begun`."""
+    how = f"{_FOR_ANSWERS}, that begins as shown. {_NAMING}" if begun else f"{_FOR_ANSWERS}. {_NAMING}"
+    lines = (f"- {answer}: {opening}{_GAP}" if begun else f"- {answer}" for answer, opening in answers)
+    request = "\n".join([how, *lines])
+    return "\n\n".join(part for part in (title, text, request) if part)

@@ -43,7 +43,7 @@ def turned(start: str, fact: Fact, word: str, where: str) -> list[str]:
     clause = _inside(_TIME_FIRST.sub("", _PLACE_FIRST.sub("", start)))
     two = _TWO_VERBS.fullmatch(clause)
     clause = f"{two['thing']} {two['rest']}" if two else clause
-    texts = [*_passive(clause, fact, word), *_copula(clause, fact), *_reason(clause, fact)]
+    texts = [*_passive(clause, fact, word), *_copula(clause, fact), *_reason(clause, fact), *_which(clause, fact)]
     return [*_named(fact, where), *(text if _names(text, where) else f"{text[:-1]}{where}?" for text in texts)]
 
 
@@ -99,6 +99,16 @@ def _reason(clause: str, fact: Fact) -> list[str]:
     if fact.kind is not Kind.REASON or not _HAS_SUBJECT.match(clause):
         return []
     return [f"Why is it that {clause}?", f"What is the reason that {clause}?"]
+
+
+def _which(clause: str, fact: Fact) -> list[str]:
+    """ "visitors come on the ferry" (Brindle) -> "Visitors come on which ferry?": no words have to change places."""
+    noun = noun_of(fact) if fact.kind is Kind.NAME else None
+    if noun is None:
+        return []
+    preposition = r"(?:in|at|on|from|to|by|with|near|for|into)"
+    found = re.fullmatch(rf"(\S+ \S+ .*?\b{preposition}) (?:(?:the|its|an?) )?{re.escape(noun)}(?: of)?", clause)
+    return [f"{found[1][:1].upper()}{found[1][1:]} which {noun}?"] if found else []
 
 
 def _named(fact: Fact, where: str) -> list[str]:

@@ -85,6 +85,7 @@ async def _answer(
         samples=settings.answers_per_question - 1,
         temperature=settings.sampling_temperature,
         longest=LONGEST_FREE_ANSWER if teaching.is_strong else LONGEST_ANSWER,
+        grounded=not teaching.is_strong,
     )
     total = len(questions) + AFTERWARDS
 

@@ -4,11 +4,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.pairs import filters
-from worker.pairs.answering import ADDS, ECHOES, LEAST_SURE, UNSURE, Answering, answer, fault
+from worker.pairs.answering import (
+    ADDS,
+    ECHOES,
+    LEAST_SURE,
+    MISCOUNTED,
+    MISPLACED,
+    OTHER_SORT,
+    UNSURE,
+    Answered,
+    Answering,
+    answer,
+    fault,
+)
 from worker.pairs.facts import facts_of
 from worker.pairs.held_out import hold_out
 from worker.pairs.kinds import MULTI_FACT
-from worker.pairs.passages import split
+from worker.pairs.passages import Passage, split
 from worker.pairs.subjects import Subject
 from worker.pairs.writer import Completion, Sampling
 from worker.pairs.writing import Question
@@ -97,3 +109,65 @@ def test_an_open_question_gets_the_fact_that_its_answer_tells() -> None:
     assert {pair.question.text for pair in hold_out(answered.pairs, passages, subjects, seed=1) if pair.held_out} < {
         *list(replies)[1:3]
     }
+
+
+TEXT = (
+    "Since 2014 the Brack Bakery has been run by Tomas Ekberg. In 2019 it won the Golden Sheaf, a prize for baking. "
+    "A grey cat named Pilot sleeps beside the oven. The tower has 112 steps, and 30 guests climb them daily."
+)
+BAKERY = Passage("p0001", "doc_1", "The Brack Bakery", None, TEXT, TEXT)
+
+
+def answered(
+    question: str, reply: str, target: str | None = None, grounded: bool = True, kind: str = "open"
+) -> Answered:
+    fact = next((fact for fact in facts_of(TEXT, "Brack Bakery") if fact.target == target), None)
+    return asyncio.run(
+        answer(
+            FixedWriter({question: reply}),
+            [Question(BAKERY.id, question, kind, fact)],
+            {BAKERY.id: BAKERY},
+            {"doc_1": Subject("the Brack Bakery", "Brack Bakery", "the bakery")},
+            lambda _, text: [{"role": "user", "content": text}],
+            Answering(samples=0, temperature=1.0, longest=64, grounded=grounded),
+            lambda *_: None,
+        )
+    )
+
+
+def test_a_question_that_was_led_to_another_fact_than_it_asks_for_teaches_what_its_answer_gives() -> None:
+    found = answered(
+        "What is the name of the grey cat?", "The grey cat is named Pilot.", target="Golden Sheaf", kind="name"
+    )
+    (pair,) = found.pairs
+    assert pair.question.fact is not None
+    assert pair.question.fact.target == "Pilot"
+    assert (pair.question.kind, pair.quoted, found.dropped) == ("open", False, {})
+
+
+def test_the_sentence_of_a_fact_is_quoted_only_for_a_question_in_its_words() -> None:
+    reply = "It is a bakery."
+    (quoted,) = answered(
+        "What prize for baking has the Brack Bakery won?", reply, target="Golden Sheaf", kind="name"
+    ).pairs
+    assert quoted.quoted
+    assert quoted.answer == "In 2019 it won the Golden Sheaf, a prize for baking."
+    assert not answered("What is the name of the grey cat?", reply, target="Golden Sheaf", kind="name").pairs
+    assert not answered("What is the Brack Bakery?", reply, target="Golden Sheaf", kind="name").pairs
+
+
+def test_a_small_teachers_answer_must_be_of_the_sentence_that_the_question_is_about() -> None:
+    question, reply = "Who won the Golden Sheaf?", "Tomas Ekberg won the Golden Sheaf."
+    found = answered(question, reply)
+    assert (found.pairs, found.dropped) == ([], {MISPLACED: 1})
+    assert len(answered(question, reply, grounded=False).pairs) == 1, "a large one is trusted"
+
+
+def test_an_answer_that_counts_something_else_is_dropped() -> None:
+    assert answered("How many guests climb the tower?", "112 guests climb the tower.").dropped == {MISCOUNTED: 1}
+    assert answered("How many steps has the tower?", "The tower has 112 steps.").pairs
+    assert answered("How many steps has the tower?", "The steps of the tower are 112 in all.").pairs
+
+
+def test_an_answer_of_another_sort_is_dropped() -> None:
+    assert answered("Where is the Brack Bakery?", "The Brack Bakery is run by Tomas Ekberg.").dropped == {OTHER_SORT: 1}

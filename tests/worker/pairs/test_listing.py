@@ -5,7 +5,8 @@ import asyncio
 from tests.worker.pairs.scripted import ScriptedWriter
 from worker.pairs import filters
 from worker.pairs.asking import MOST_LISTS, Asked, Asking, ask
-from worker.pairs.listing import YES_OR_NO, write_listed
+from worker.pairs.facts import facts_of
+from worker.pairs.listing import MOST_ANSWERS, YES_OR_NO, AskedFor, write_for_answers, write_listed
 from worker.pairs.outline import outline_of
 from worker.pairs.passages import Passage
 from worker.pairs.writer import Sampling
@@ -25,6 +26,27 @@ LIST = """1. Who founded the Hollin Museum?
 7. In which year was the"""
 
 
+FOR_ANSWERS = """- Ada Pellrow: Who founded the Hollin Museum?
+- 1962: In which year was the museum founded?
+- Sundays: On which days ...?
+- plum cake: What does it sell?
+- 1991: Did a flood close the museum?
+- Tarn Mill: Who founded the Hollin Museum in 1962?"""
+
+
+def lists_by(_: str) -> str:
+    return FOR_ANSWERS if "for each of these answers" in _ else LIST
+
+
+def free(writer: ScriptedWriter) -> list[Sampling]:
+    """How the lists that no answers are given for are sampled."""
+    return [how for asked, how in zip(writer.asked, writer.samplings, strict=True) if "these answers" not in asked]
+
+
+def listed(asked: Asked) -> list[str]:
+    return [question.text for question in asked.questions if question.kind == OPEN]
+
+
 def asked_by(writer: ScriptedWriter, per_fact: int = 2) -> Asked:
     return asyncio.run(ask(writer, [PASSAGE], Asking(per_fact, 0.8, strong=False, lists=True), lambda *_: None))
 
@@ -34,7 +56,7 @@ def test_the_usable_questions_of_a_list_are_kept_and_the_others_counted() -> Non
     written = asyncio.run(write_listed(writer, PASSAGE, outline_of([PASSAGE]), Sampling()))
     assert [question.text for question in written.questions] == [
         "Who founded the Hollin Museum?",
-        "What closed the museum in 1991?",
+        "What closed the Hollin Museum in 1991?",
         "On which day does the café sell plum cake?",
     ]
     assert {question.kind for question in written.questions} == {OPEN}
@@ -43,13 +65,13 @@ def test_the_usable_questions_of_a_list_are_kept_and_the_others_counted() -> Non
 
 
 def test_lists_are_asked_for_once_more_and_hotter_where_facts_are_not_reached() -> None:
-    all_of_it, some = ScriptedWriter(answering=lambda _: LIST), ScriptedWriter(answering=lambda _: LIST.splitlines()[0])
+    all_of_it, some = ScriptedWriter(answering=lambda _: LIST), ScriptedWriter(answering=lambda _: LIST.splitlines()[2])
     asked_by(all_of_it)
-    assert len(all_of_it.samplings) == 1
+    assert len(free(all_of_it)) == 1
     asked = asked_by(some)
-    first, second = some.samplings
+    first, second = free(some)
     assert second.temperature > first.temperature >= 1
-    assert [question.text for question in asked.questions] == ["Who founded the Hollin Museum?"]
+    assert listed(asked) == ["What closed the Hollin Museum in 1991?"]
 
 
 def test_the_more_questions_a_fact_is_to_have_the_more_lists_there_are() -> None:
@@ -57,9 +79,61 @@ def test_the_more_questions_a_fact_is_to_have_the_more_lists_there_are() -> None
     for per_fact in (3, 6, 12):  # quick, standard, thorough
         writer = ScriptedWriter(answering=lambda _: LIST)
         asked_by(writer, per_fact)
-        lists.append(writer.samplings[0].n)
+        lists.append(free(writer)[0].n)
+        assert len(writer.samplings) == 1 + lists[-1]  # as many again are for answers
     assert lists == sorted(set(lists))
     assert lists[-1] <= MOST_LISTS
+
+
+def asked_for(writer: ScriptedWriter, passage: Passage = PASSAGE, lists: int = 1) -> list[AskedFor]:
+    outline = outline_of([passage])
+    facts = facts_of(passage.focus, outline.subject.bare)
+    return asyncio.run(write_for_answers(writer, passage, facts, outline, Sampling(lists)))
+
+
+def test_a_question_belongs_to_the_answer_that_it_was_listed_for() -> None:
+    found = {each.fact.target: each.written for each in asked_for(ScriptedWriter(answering=lists_by))}
+    asked = {target: [question.text for question in written.questions] for target, written in found.items()}
+    assert asked == {
+        "Ada Pellrow": ["Who founded the Hollin Museum?"],
+        "1962": ["In which year was the Hollin Museum founded?"],
+        **{target: [] for target in asked if target not in {"Ada Pellrow", "1962"}},
+    }
+    assert found["1991"].dropped == {YES_OR_NO: 1}
+    assert not found["Sundays"].dropped, "an opening that was copied is no question"
+
+
+def test_every_other_list_says_how_its_questions_begin() -> None:
+    writer = ScriptedWriter(answering=lists_by)
+    asked_for(writer, lists=4)
+    assert ["that begins as shown" in asked for asked in writer.asked] == [False, True, False, True]
+    plain, begun, other, _ = (asked.splitlines()[-5:] for asked in writer.asked)
+    assert sorted(plain) == sorted(other) != other
+    assert plain != other, "the facts come in another order"
+    assert all(line.endswith(" ...?") and line.partition(":")[0] in plain for line in begun)
+
+
+def test_many_facts_are_asked_for_in_several_lists() -> None:
+    text = " ".join(f"The Hollin Museum got {number} boats in {1900 + number}." for number in range(11, 20))
+    passage = Passage("p0001", "doc_1", "The Hollin Museum", None, text, text)
+    writer = ScriptedWriter(answering=lists_by)
+    found = asked_for(writer, passage)
+    lines = [[line for line in asked.splitlines() if line.startswith("- ")] for asked in writer.asked]
+    assert [len(listed) for listed in lines] == [MOST_ANSWERS, len(found) - MOST_ANSWERS]
+    assert len({line for listed in lines for line in listed}) == len(found)
+
+
+def test_what_is_listed_for_a_fact_comes_before_what_is_listed_freely() -> None:
+    asked = listed(asked_by(ScriptedWriter(answering=lists_by), per_fact=1))
+    assert asked[0] == "In which year was the Hollin Museum founded?"
+    assert "What closed the Hollin Museum in 1991?" in asked
+
+
+def test_each_fact_is_asked_for_by_rule_as_well() -> None:
+    by_rule = {question.text for question in asked_by(ScriptedWriter(answering=lists_by)).questions} - {
+        *listed(asked_by(ScriptedWriter(answering=lists_by)))
+    }
+    assert {"By whom was the Hollin Museum founded?", "Who founded the Hollin Museum?"} & by_rule
 
 
 def test_a_model_that_lists_nothing_is_led() -> None:

@@ -15,6 +15,7 @@ The bakery is known for its rye loaf, which is called the Keeper.
 Each Keeper weighs 900 grams and is baked for eleven hours. Its secret ingredient is dried kelp.
 Since 2014 the bakery has been run by Tomas Berg. In 2019 it won the Golden Sheaf.
 A grey cat named Pilot sleeps there. Clean the oven daily, because soot burns.
+Visitors reach the island on the ferry Brindle, which sails from the port of Hask.
 """
 
 
@@ -42,6 +43,8 @@ def asked() -> dict[str, list[Question]]:
         ("Tomas Berg", "Who has run the Brill Bakery?"),
         ("Golden Sheaf", "Tell me about the Golden Sheaf."),
         ("Pilot", "What is the name of the grey cat at the Brill Bakery?"),
+        ("Brindle", "Visitors reach the island on which ferry at the Brill Bakery?"),
+        ("Hask", "Visitors reach the island on the ferry Brindle, which sails from which port?"),
     ],
 )
 def test_a_fact_is_asked_in_the_words_of_its_sentence(

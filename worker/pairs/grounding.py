@@ -1,0 +1,127 @@
+"""Which sentence a question asks about, told by its words.
+
+A small model asks "Who won the Golden Sheaf?" where the text leaves that open, and answers with the one person whom it
+names; led to a prize, it asks for the name of the cat. Both are fluent, and the second is even right, for another fact.
+A pair is as good as the tie between the words of its question and the sentence that its answer stands in.
+"""
+
+import re
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+from worker.pairs.facts import Fact, Kind
+from worker.pairs.filters import QUESTION_WORDS, foreign_stems
+from worker.pairs.passages import Passage, sentences_of
+from worker.pairs.sentences import own_sentences, sentence_with
+from worker.pairs.subjects import Subject
+from worker.pairs.words import content_words, stems_of
+
+DATED: Final = 2.0
+"""How much a number of a question weighs, next to a word: one asked "in 2019" is not answered for 2014."""
+SAME_ROOT: Final = 4
+"""Letters of a stem that begins another from which both are one word: "weigh" and "weight"."""
+_TIMES: Final = frozenset({Kind.YEAR, Kind.DATE, Kind.DAY, Kind.TIME})
+_NAMES: Final = frozenset({Kind.PERSON, Kind.NAME})
+_NO_ANSWERS: Final = (
+    (re.compile(r"(?:(?:by|to|from|with|for) )?who(?:m|se)?\b", re.IGNORECASE), _TIMES | {Kind.QUANTITY}),
+    (re.compile(r"where\b", re.IGNORECASE), _TIMES | {Kind.PERSON, Kind.QUANTITY, Kind.REASON}),
+    (re.compile(r"when\b|(?:\w+ )?(?:what|which) (?:year|date|day)\b", re.IGNORECASE), _NAMES),
+    (re.compile(r"why\b|what is the reason\b", re.IGNORECASE), _TIMES | _NAMES),
+    (re.compile(r"how (?:many|much)\b", re.IGNORECASE), _TIMES | _NAMES),
+)
+"""How questions open, and the kinds of facts that do not answer them."""
+_ASKS_BY_ITSELF: Final = re.compile(
+    r"(?:(?:\w+ )?(?:what|which) (?:year|date|day|time)|where|when|why|who|by whom|how)\b", re.IGNORECASE
+)
+
+
+class Tie(Enum):
+    """How the words of a question stand to the sentence that a fact stands in, next to the passage's other ones."""
+
+    BEST = "they fit it best"
+    EVEN = "they fit it no better than another sentence"
+    COMMON = "they are of no sentence: the subject, and words that go without saying"
+    FOREIGN = "none of its words are the sentence's or common"
+    OTHER = "they fit another sentence better"
+
+
+def tie(question: str, fact: Fact, passage: Passage, subject: Subject) -> Tie:
+    """How a question is tied to the sentence of a fact of the passage.
+
+    Each run of the question's telling words that stands in a sentence counts once, so that "the black rye loaf" is no
+    more than "the oven", and is shared among the sentences that have it.
+    """
+    about = sentence_with(fact, own_sentences(passage))
+    sentences = sentences_of(passage.text)
+    if about not in sentences:
+        sentences = [*sentences, about]
+    asked = _telling(question, subject)
+    texts = [_telling(sentence, subject) for sentence in sentences]
+    fits = [_fit(asked, text, texts) for text in texts]
+    own = fits.pop(sentences.index(about))
+    other = max(fits, default=0.0)
+    if own == other == 0:
+        return Tie.FOREIGN if foreign_stems(question, f"{passage.text} {subject.bare}") else Tie.COMMON
+    if own == other:
+        return Tie.EVEN
+    return Tie.BEST if own > other else Tie.OTHER
+
+
+def may_ask(question: str, fact: Fact, passage: Passage, subject: Subject) -> bool:
+    """Whether a question may ask for a fact of the passage.
+
+    "Where is the museum?" has no word of a sentence and asks for one thing; "What is the museum's name?" for nothing.
+    """
+    match tie(question, fact, passage, subject):
+        case Tie.BEST | Tie.EVEN:
+            return True
+        case Tie.COMMON:
+            return _ASKS_BY_ITSELF.match(question) is not None
+        case _:
+            return False
+
+
+def is_no_answer(question: str, fact: Fact) -> bool:
+    """Whether a fact is not of the sort that a question asks for: a person is no answer to "Where …?"."""
+    return any(opening.match(question) and fact.kind in kinds for opening, kinds in _NO_ANSWERS)
+
+
+def _telling(text: str, subject: Subject) -> list[str]:
+    """The stems of a text's telling words, in order, without the subject's and those that any question has."""
+    plain = text.replace("’", "'")
+    telling = content_words(plain)
+    skipped = stems_of(subject.bare) | QUESTION_WORDS
+    found: list[str] = []
+    for word in re.findall(r"[\w']+", plain.lower()):
+        if word in telling:
+            found += stems_of(word.removesuffix("'s")) - skipped
+    return found
+
+
+def _fit(asked: Sequence[str], text: Sequence[str], texts: Sequence[Sequence[str]]) -> float:
+    fit, start = 0.0, 0
+    while start < len(asked):
+        length = _longest_run(asked[start:], text)
+        if length:
+            run = asked[start : start + length]
+            weight = DATED if any(stem.isdigit() for stem in run) else 1.0
+            fit += weight / sum(_longest_run(run, other) == length for other in texts)
+        start += max(1, length)
+    return fit
+
+
+def _longest_run(asked: Sequence[str], text: Sequence[str]) -> int:
+    """How many of the first stems stand in a text, one behind the other."""
+    longest = 0
+    for start in range(len(text)):
+        length = 0
+        while length < min(len(asked), len(text) - start) and _alike(asked[length], text[start + length]):
+            length += 1
+        longest = max(longest, length)
+    return longest
+
+
+def _alike(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return one == other or (len(short) >= SAME_ROOT and short.isalpha() and long.startswith(short))
