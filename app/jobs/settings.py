@@ -32,6 +32,12 @@ class JobSettings(BaseModel):
     batch_size: int | None = Field(None, ge=1, le=512, description="Sequences a step.")
     kl_temperature: float | None = Field(None, ge=0.1, le=10, description="Temperature of the divergence.")
     retention_weight: float | None = Field(None, ge=0, le=100, description="Weight of what must not be forgotten.")
+    max_drift: float | None = Field(
+        None,
+        gt=0,
+        le=100,
+        description="Nats a token by which the adapter may drift on unrelated prompts; weakened to it. None: no limit.",
+    )
     min_retention: float | None = Field(
         None, ge=0, le=1, description="Floor: general answers right, as a share of the base model's; by the service."
     )
@@ -105,6 +111,7 @@ class ResolvedSettings(BaseModel):
     batch_size: int
     kl_temperature: float
     retention_weight: float
+    max_drift: float | None
     min_retention: float
     min_recall: float
     alias_degraded: bool
@@ -116,7 +123,13 @@ class ResolvedSettings(BaseModel):
 def resolve(settings: JobSettings) -> ResolvedSettings:
     """Fill in from the dial what the user did not set."""
     chosen = {name: value for name, value in settings.model_dump().items() if value is not None}
-    undecided = {"passage_words": None, "learning_rate": None, "min_retention": 0.0, "min_recall": 0.0}
+    undecided = {
+        "passage_words": None,
+        "learning_rate": None,
+        "max_drift": None,
+        "min_retention": 0.0,
+        "min_recall": 0.0,
+    }
     named = [floor for floor in FLOORS if floor in chosen]
     return ResolvedSettings.model_validate(
         {**undecided, **DERIVED[settings.effort], **chosen, "named_floors": named},

@@ -39,7 +39,8 @@ class Kept:
 
 @cache
 def prompts(purpose: str) -> tuple[str, ...]:
-    """The shipped prompts: `train`, or `drift`, which no training sees and examine measures on."""
+    """The shipped prompts: `train`; `unseen`, on which a trained adapter is held to a limit; or `drift`, which examine
+    measures on and nothing else sees."""
     content = json.loads(files("worker.distillation").joinpath("retention_prompts.json").read_text(encoding="utf-8"))
     return tuple(content[purpose])
 

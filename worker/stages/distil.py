@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from worker.distillation.student import (
     use_all_cores,
 )
 from worker.distillation.warm_start import start_from
+from worker.distillation.weakening import Weakened, weaken
 from worker.pairs.model_size import parameters_of
 from worker.pairs.records import read_lines
 from worker.stages import Progress, StageInputs, rehearsal
@@ -144,10 +145,12 @@ def _run(
     history = training.train(
         student, lessons, kept, plan, inputs.scratch / "training.safetensors", tell, method.objective
     )
+    weakened = None if settings.max_drift is None else _weakened(student, inputs, settings.max_drift)
     student.save(out / "adapter")
     trained = round(time.monotonic() - training_began, 3)
     report = {
         "loss": history.losses,
+        "weakened": asdict(weakened) if weakened else None,
         "canary": _canary(student, pairs),
         "epochs": settings.epochs,
         "seconds": {"prepare": round(training_began - began, 3), "train": trained},
@@ -160,11 +163,18 @@ def _run(
         "retention_prompts": len(kept),
         "learning_rate": float(f"{plan.learning_rate:.3g}"),
         "steps": steps,
+        **({"share_kept": weakened.share} if weakened else {}),
         "trained_parameters": sum(weight.numel() for weight in student.trained_parameters().values()),
         "loss": round(sum(distil for _, distil, _ in last) / len(last), 4),
         "device": str(student.device),
         "seconds": report["seconds"],
     }
+
+
+def _weakened(student: Student, inputs: StageInputs, max_drift: float) -> Weakened:
+    prompts = retention.prompts("unseen")
+    answers = base_answers(student, inputs, prompts, retention.MOST_TOKENS)
+    return weaken(student, retention.keep(student, prompts, answers), max_drift)
 
 
 def _peak_rate(inputs: StageInputs) -> float:

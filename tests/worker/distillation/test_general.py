@@ -34,7 +34,7 @@ def test_there_are_200_and_no_two_ask_the_same() -> None:
     assert [pair for pair in combinations(asked, 2) if alike(*pair) >= ALIKE] == []
 
 
-@pytest.mark.parametrize("purpose", ["train", "drift"])
+@pytest.mark.parametrize("purpose", ["train", "unseen", "drift"])
 def test_none_is_a_retention_prompt_or_near_to_one(purpose: str) -> None:
     kept = retention.prompts(purpose)
     asked = [each.question for each in general.questions()]

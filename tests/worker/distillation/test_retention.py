@@ -8,4 +8,9 @@ def test_a_longer_training_goes_over_more_prompts_in_whole_parts() -> None:
     assert prompts_for(0) == prompts_for(PART * TIMES) == every[:PART]
     assert prompts_for(PART * TIMES + 1) == every[: 2 * PART]
     assert prompts_for(10**6) == every
-    assert len(every) == len(set(every)) > 7 * PART
+    assert len(every) == len(set(every)) > 6 * PART
+
+
+def test_what_an_adapter_is_held_to_a_limit_on_is_not_trained_on_nor_what_drift_is_measured_on() -> None:
+    assert len(prompts("unseen")) == 32
+    assert not set(prompts("unseen")) & {*prompts("train"), *prompts("drift")}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app.errors import StageError
@@ -37,6 +38,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def inputs(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageInputs:
     """Three training pairs and one that is held out, of one passage; few retention prompts."""
     few = {"train": retention.prompts("train")[:3], "drift": retention.prompts("drift")}
+    few["unseen"] = retention.prompts("unseen")[:3]
     monkeypatch.setattr(retention, "prompts", few.__getitem__)
     pairs = [
         _pair(1, *FACTS[0], split="train", sampled=False),
@@ -48,6 +50,21 @@ def inputs(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage
     _write(tmp_path / "artefacts" / "answer" / "pairs.jsonl", pairs)
     settings = JobSettings.model_validate({"rank": 4, "epochs": 3, "batch_size": 2, "learning_rate": 5e-3})
     return replace(stage_inputs(base, "http://127.0.0.1:1", tmp_path), settings=resolve(settings))
+
+
+def test_an_adapter_that_may_drift_little_is_weakened(inputs: StageInputs) -> None:
+    whole, out = _distil(inputs)
+    strong = load_file(out / "adapter" / "adapter_model.safetensors")
+    assert "share_kept" not in whole
+    summary, out = _distil(
+        replace(inputs, settings=inputs.settings.model_copy(update={"max_drift": 1e-6})), name="weak"
+    )
+    weak = load_file(out / "adapter" / "adapter_model.safetensors")
+    told = json.loads((out / "training.json").read_text())["weakened"]
+    assert summary["share_kept"] == told["share"] < 1
+    assert told["drift"] <= 1e-6 < told["drift_whole"]
+    for name, weight in strong.items():
+        torch.testing.assert_close(weak[name], weight * (told["share"] if "lora_B" in name else 1))
 
 
 def test_pairs_become_an_adapter_with_losses_and_a_canary(inputs: StageInputs) -> None:
