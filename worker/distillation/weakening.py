@@ -6,6 +6,7 @@ models" (Wortsman et al., arXiv 2109.01903). An adapter is the difference from t
 a factor.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,7 @@ from torch import Tensor
 from worker.distillation import drift
 from worker.distillation.retention import Kept
 from worker.distillation.student import Student
+from worker.distillation.training import TrainingFailed
 
 HALVINGS: Final = 7
 """Of the interval in which the share lies: it is found to within a hundredth."""
@@ -40,10 +42,15 @@ class Weakened:
 def weaken(student: Student, unseen: Sequence[Kept], max_drift: float) -> Weakened:
     """Leave of the student's adapter the largest share that drifts by at most `max_drift`, to within a hundredth.
 
+    The drift is taken to grow with the share.
+
     Args:
         student: changed in place.
         unseen: prompts that training did not go over, at least one.
         max_drift: mean KL from the base model, in nats a token.
+
+    Raises:
+        TrainingFailed: its drift is not a number, or no hundredth of it is within the limit.
     """
     whole = {name: weight.clone() for name, weight in student.trained_parameters().items() if "lora_B" in name}
     student.model.eval()
@@ -53,6 +60,8 @@ def weaken(student: Student, unseen: Sequence[Kept], max_drift: float) -> Weaken
         return drift.measure(student, unseen).nats
 
     drift_whole = drift_at(1.0)
+    if not math.isfinite(drift_whole):
+        raise TrainingFailed(f"The drift of the adapter is {drift_whole}. Lower learning_rate.")
     if drift_whole <= max_drift:
         return Weakened(1.0, drift_whole, drift_whole)
     share, left, beyond = 0.0, 0.0, 1.0
@@ -63,6 +72,11 @@ def weaken(student: Student, unseen: Sequence[Kept], max_drift: float) -> Weaken
             share, left = middle, drifted
         else:
             beyond = middle
+    if share == 0.0:
+        raise TrainingFailed(
+            f"The adapter drifts by {drift_whole:.3g} nats a token, and no part of it by as little as max_drift "
+            f"({max_drift}). Set max_drift higher, or learning_rate lower."
+        )
     _leave(student, whole, share)
     return Weakened(share, left, drift_whole)
 

@@ -15,7 +15,7 @@ from worker.pairs.grounding import Tie, is_no_answer, may_ask, tie
 from worker.pairs.kinds import OF_SEVERAL
 from worker.pairs.leads import leads
 from worker.pairs.passages import Passage
-from worker.pairs.sentences import narrowed
+from worker.pairs.sentences import narrowed, own_sentences, sentence_with
 from worker.pairs.subjects import Subject
 from worker.pairs.together import together
 from worker.pairs.words import is_empty, stems_of
@@ -188,22 +188,35 @@ def _misses(question: Question, answer: str, passage: Passage, subject: Subject)
         return None
     if not covers(answer, fact):
         return filters.UNANSWERABLE
-    if any(counts_other(answer, each) for each in facts_of(passage.focus)):
+    if any(counts_other(answer, each, passage.text) for each in facts_of(passage.focus)):
         return MISCOUNTED
-    if is_no_answer(question.text, fact):
+    if is_no_answer(question.text, answer, fact):
         return OTHER_SORT
-    if question.kind != TURNED and not may_ask(question.text, fact, passage, subject):
+    about = sentence_of(question, passage) or passage.focus
+    if question.kind != TURNED and not may_ask(question.text, about, passage, subject):
         return MISPLACED
     return None
 
 
-def counts_other(answer: str, fact: Fact) -> bool:
-    """Whether an answer gives a number of something that the passage does not: "112 guests" for "112 steps"."""
-    units = stems_of(fact.target[len(fact.key) :])
+def counts_other(answer: str, fact: Fact, known: str) -> bool:
+    """Whether an answer gives a fact's number to what `known` does not: "112 guests" for "112 steps".
+
+    Words in between ("47 fresh loaves") and short units ("900 g") are let pass.
+    """
+    units = fact.target[len(fact.key) :].lower().replace("-", " ").split()
     if fact.kind is not Kind.QUANTITY or not units:
         return False
-    after = re.search(rf"(?<!\w){re.escape(fact.key.lower())}[ -]([^\W\d]+)", answer.lower())
-    return after is not None and not is_empty(after[1]) and not stems_of(after[1]) <= units
+    number = rf"(?<![\w.,:]){re.escape(fact.key.lower())}"
+    for match in re.finditer(rf"{number}[ -]((?:[^\W\d]\w*[ -]?){{1,3}})", answer.lower()):
+        words = match[1].replace("-", " ").split()
+        if not (
+            is_empty(words[0])
+            or words[0][0] in {unit[0] for unit in units}
+            or stems_of(" ".join(words)) & stems_of(" ".join(units))
+            or re.search(rf"{number}[ -]{re.escape(words[0])}", known.lower())
+        ):
+            return True
+    return False
 
 
 def fault(
@@ -239,11 +252,12 @@ def _with_fact(question: Question, answer: str, passage: Passage, subject: Subje
     Of several it is one whose sentence the question's words fit, and that such a question would be led to.
     """
     asked = question.text.lower()
+    sentences = own_sentences(passage)
 
     def fitness(fact: Fact) -> tuple[bool, int, int]:
         begins = max((len(lead) for lead in leads(fact, subject) if asked.startswith(lead.lower())), default=0)
-        ties = list(Tie).index(tie(question.text, fact, passage, subject))
-        return not is_no_answer(question.text, fact), -ties, begins
+        ties = list(Tie).index(tie(question.text, sentence_with(fact, sentences), passage, subject))
+        return not is_no_answer(question.text, answer, fact), -ties, begins
 
     return replace(question, fact=max(_told(answer, question, passage), key=fitness))
 
@@ -264,10 +278,9 @@ def _quote_where_missed(
             continue
         passage = passages[question.passage_id]
         subject = subjects[passage.document_id]
-        known = f"{passage.text} {subject.bare}"
-        if tie(question.text, question.fact, passage, subject) is Tie.BEST and not filters.foreign_stems(
-            question.text, known
-        ):
+        about = sentence_of(question, passage) or passage.focus
+        fits = tie(question.text, about, passage, subject) is Tie.BEST
+        if fits and not filters.foreign_stems(question.text, f"{passage.text} {subject.bare}"):
             whole.pairs.append(_quoted(question, passage, subject))
             reached[key] += 1
 

@@ -25,7 +25,8 @@ from worker.pairs.writing import OPEN, TURNED, Question, Written, by_rule, joine
 THINGS_A_PASSAGE = 2
 FEWEST_LEADS, MOST_LEADS = 2, 8
 FEWEST_LISTED, NEW_A_LIST, MOST_LISTS = 6, 4, 16
-"""Questions to keep of a passage at the least; how many usable new ones a list brings; lists of a passage at most."""
+"""Questions to keep of a passage at the least; how many usable new ones a list brings; lists of a passage at most, of
+those for answers and of the free ones each."""
 SPARE = 1.5
 """Listed questions to keep for each one that is wanted: about a third gets no answer that holds."""
 LISTING_TEMPERATURE = 1.0
@@ -87,7 +88,8 @@ async def ask(
     asked = Asked()
     for facts, written in await together(one(passage, outline) for outline, those in documents for passage in those):
         asked.facts += len(facts)
-        asked.covered += len({question.fact for question in written.questions if question.fact is not None})
+        if not asking.lists:  # a listed question has no fact yet
+            asked.covered += len({question.fact for question in written.questions if question.fact is not None})
         asked.questions += written.questions
         asked.dropped += written.dropped
     asked.questions = _apart(asked.questions, asked.dropped)
@@ -169,8 +171,7 @@ async def _ask_for_lists(
     lists = min(MOST_LISTS, math.ceil(wanted / NEW_A_LIST / 2))
     known = f"{passage.text} {outline.subject.bare}"
     for_answers = Sampling(lists, asking.temperature, 0.95)
-    asked_for = await write_for_answers(writer, passage, facts, outline, for_answers) if facts else []
-    free = Written()
+    asked_for, free = await write_for_answers(writer, passage, facts, outline, for_answers)
     for hotter in (0.0, HOTTER):
         sampling = Sampling(lists, max(asking.temperature, LISTING_TEMPERATURE) + hotter, 0.95, max_tokens=LONGEST_LIST)
         free = joined([free, await write_listed(writer, passage, outline, sampling)])

@@ -71,7 +71,7 @@ QUESTION_WORDS = stems_of(
     "what who whom whose which when where why how name names called many much kind type person number place reason come"
 )
 """What questions are made of, whatever they ask."""
-_COMMON = QUESTION_WORDS | stems_of(
+COMMON = QUESTION_WORDS | stems_of(
     "long year day date time located found start begin happen price cost weight length tall big heavy temperature"
 )
 """Words that a question may have and its passage not: they go without saying."""
@@ -148,7 +148,7 @@ def invents(text: str, known: str) -> bool:
 
 def foreign_stems(question: str, known: str) -> frozenset[str]:
     """Telling words of a question which what is known does not have, in any form."""
-    return stems_of(" ".join(content_words(question))) - stems_of(known) - _COMMON
+    return stems_of(" ".join(content_words(question))) - stems_of(known) - COMMON
 
 
 def refuses(answer: str) -> bool:

@@ -6,33 +6,41 @@ A pair is as good as the tie between the words of its question and the sentence 
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
 from worker.pairs.facts import Fact, Kind
-from worker.pairs.filters import QUESTION_WORDS, foreign_stems
+from worker.pairs.filters import COMMON, QUESTION_WORDS
 from worker.pairs.passages import Passage, sentences_of
-from worker.pairs.sentences import own_sentences, sentence_with
 from worker.pairs.subjects import Subject
-from worker.pairs.words import content_words, stems_of
+from worker.pairs.words import is_empty, present, stems_of
 
 DATED: Final = 2.0
 """How much a number of a question weighs, next to a word: one asked "in 2019" is not answered for 2014."""
-SAME_ROOT: Final = 4
-"""Letters of a stem that begins another from which both are one word: "weigh" and "weight"."""
+SAME_ROOT: Final = 5
+LONGEST_ENDING: Final = 3
+"""Letters of a stem that begins another one, from which, and of the rest up to which, both are one word: "weight"."""
+_SORTS: Final = stems_of("city town village country region place month person people man woman")
+"""Words that only say which sort of answer is asked for."""
 _TIMES: Final = frozenset({Kind.YEAR, Kind.DATE, Kind.DAY, Kind.TIME})
 _NAMES: Final = frozenset({Kind.PERSON, Kind.NAME})
 _NO_ANSWERS: Final = (
     (re.compile(r"(?:(?:by|to|from|with|for) )?who(?:m|se)?\b", re.IGNORECASE), _TIMES | {Kind.QUANTITY}),
     (re.compile(r"where\b", re.IGNORECASE), _TIMES | {Kind.PERSON, Kind.QUANTITY, Kind.REASON}),
-    (re.compile(r"when\b|(?:\w+ )?(?:what|which) (?:year|date|day)\b", re.IGNORECASE), _NAMES),
-    (re.compile(r"why\b|what is the reason\b", re.IGNORECASE), _TIMES | _NAMES),
+    (re.compile(r"when\b|(?:\w+ )?(?:what|which) (?:date|day)\b", re.IGNORECASE), frozenset({Kind.PERSON})),
+    (re.compile(r"(?:\w+ )?(?:what|which) year\b", re.IGNORECASE), _NAMES),
     (re.compile(r"how (?:many|much)\b", re.IGNORECASE), _TIMES | _NAMES),
 )
 """How questions open, and the kinds of facts that do not answer them."""
+_WHY: Final = re.compile(r"why\b|(?:what|for which) (?:is the )?reason\b|how come\b", re.IGNORECASE)
+_REASON: Final = re.compile(r"\b(?:because|due to|thanks to|so that|in order to|since|as|to)\b", re.IGNORECASE)
 _ASKS_BY_ITSELF: Final = re.compile(
-    r"(?:(?:\w+ )?(?:what|which) (?:year|date|day|time)|where|when|why|who|by whom|how)\b", re.IGNORECASE
+    r"(?:\w+ )?(?:(?:what|which) (?:years?|months?|dates?|days?|time|temperature|city|town|village|country|region|place"
+    r"|person)|where|when|why|who|whom|whose|how)\b"
+    r"|what (?:is|was|are|were) the (?:price|cost|weight|length|height|temperature|number|date|year)\b",
+    re.IGNORECASE,
 )
 
 
@@ -42,17 +50,16 @@ class Tie(Enum):
     BEST = "they fit it best"
     EVEN = "they fit it no better than another sentence"
     COMMON = "they are of no sentence: the subject, and words that go without saying"
-    FOREIGN = "none of its words are the sentence's or common"
+    FOREIGN = "some are of no sentence, and do not go without saying"
     OTHER = "they fit another sentence better"
 
 
-def tie(question: str, fact: Fact, passage: Passage, subject: Subject) -> Tie:
-    """How a question is tied to the sentence of a fact of the passage.
+def tie(question: str, about: str, passage: Passage, subject: Subject) -> Tie:
+    """How a question is tied to a sentence of the passage, `about`.
 
     Each run of the question's telling words that stands in a sentence counts once, so that "the black rye loaf" is no
     more than "the oven", and is shared among the sentences that have it.
     """
-    about = sentence_with(fact, own_sentences(passage))
     sentences = sentences_of(passage.text)
     if about not in sentences:
         sentences = [*sentences, about]
@@ -62,18 +69,18 @@ def tie(question: str, fact: Fact, passage: Passage, subject: Subject) -> Tie:
     own = fits.pop(sentences.index(about))
     other = max(fits, default=0.0)
     if own == other == 0:
-        return Tie.FOREIGN if foreign_stems(question, f"{passage.text} {subject.bare}") else Tie.COMMON
+        return Tie.FOREIGN if set(asked) - COMMON - _SORTS else Tie.COMMON
     if own == other:
         return Tie.EVEN
     return Tie.BEST if own > other else Tie.OTHER
 
 
-def may_ask(question: str, fact: Fact, passage: Passage, subject: Subject) -> bool:
-    """Whether a question may ask for a fact of the passage.
+def may_ask(question: str, about: str, passage: Passage, subject: Subject) -> bool:
+    """Whether a question may ask for something in a sentence of the passage, `about`.
 
     "Where is the museum?" has no word of a sentence and asks for one thing; "What is the museum's name?" for nothing.
     """
-    match tie(question, fact, passage, subject):
+    match tie(question, about, passage, subject):
         case Tie.BEST | Tie.EVEN:
             return True
         case Tie.COMMON:
@@ -82,20 +89,23 @@ def may_ask(question: str, fact: Fact, passage: Passage, subject: Subject) -> bo
             return False
 
 
-def is_no_answer(question: str, fact: Fact) -> bool:
-    """Whether a fact is not of the sort that a question asks for: a person is no answer to "Where …?"."""
+def is_no_answer(question: str, answer: str, fact: Fact) -> bool:
+    """Whether the fact that an answer gives is not of the sort that the question asks for: a person to "Where …?".
+
+    A name or a date may be a reason ("because of the flood of 1953"), if the answer says so.
+    """
+    if _WHY.match(question):
+        return fact.kind in _TIMES | _NAMES and not _REASON.search(answer)
     return any(opening.match(question) and fact.kind in kinds for opening, kinds in _NO_ANSWERS)
 
 
 def _telling(text: str, subject: Subject) -> list[str]:
     """The stems of a text's telling words, in order, without the subject's and those that any question has."""
-    plain = text.replace("’", "'")
-    telling = content_words(plain)
     skipped = stems_of(subject.bare) | QUESTION_WORDS
     found: list[str] = []
-    for word in re.findall(r"[\w']+", plain.lower()):
-        if word in telling:
-            found += stems_of(word.removesuffix("'s")) - skipped
+    for word in re.findall(r"\w+(?:'\w+)*", unicodedata.normalize("NFC", text).lower().replace("’", "'")):
+        if not is_empty(word):
+            found += stems_of(present(word.removesuffix("'s"))) - skipped
     return found
 
 
@@ -124,4 +134,5 @@ def _longest_run(asked: Sequence[str], text: Sequence[str]) -> int:
 
 def _alike(one: str, other: str) -> bool:
     short, long = sorted((one, other), key=len)
-    return one == other or (len(short) >= SAME_ROOT and short.isalpha() and long.startswith(short))
+    is_root = len(short) >= SAME_ROOT and len(long) - len(short) <= LONGEST_ENDING and short.isalpha()
+    return one == other or (is_root and long.startswith(short))

@@ -17,7 +17,7 @@ from worker.pairs.leads import leads
 from worker.pairs.outline import Outline
 from worker.pairs.passages import Passage
 from worker.pairs.together import together
-from worker.pairs.writer import Sampling, Writer
+from worker.pairs.writer import Completion, Sampling, Writer
 from worker.pairs.writing import OPEN, Question, Written, ground, questions_in
 
 LISTING_MODEL: Final = 300_000_000
@@ -103,15 +103,18 @@ class AskedFor:
 
 async def write_for_answers(
     writer: Writer, passage: Passage, facts: Sequence[Fact], outline: Outline, sampling: Sampling
-) -> list[AskedFor]:
+) -> tuple[list[AskedFor], Written]:
     """Questions for each of a passage's facts, from `sampling.n` lists, each with the facts in another order.
 
     In every other list the model is also told how each question begins, which brings wordings that it would not choose.
-    """
-    found = [AskedFor(fact, Written()) for fact in facts]
-    example = "\n".join(f"- {answer}: {opening}{rest}" for answer, opening, rest in _ANSWERS)
+    Of facts with one answer the first is asked for.
 
-    async def one(number: int) -> None:
+    Returns:
+        What was written for each fact, in the facts' order; and questions that are listed for no answer that was given.
+    """
+    found = list({fact.target.lower(): AskedFor(fact, Written()) for fact in reversed(facts)}.values())[::-1]
+    requests: dict[tuple[str, str], list[AskedFor]] = {}
+    for number in range(sampling.n):
         chance = random.Random(f"{passage.id}/{number}")  # noqa: S311 - repeatable on purpose
         wanted = chance.sample(found, len(found))
         for start in range(0, len(wanted), MOST_ANSWERS):
@@ -120,21 +123,38 @@ async def write_for_answers(
             openings = [chance.choice(leads(each.fact, outline.subject)[:LEADS]) for each in part]
             answers = [(each.fact.target, opening) for each, opening in zip(part, openings, strict=True)]
             shown = [(answer, opening) for answer, opening, _ in _ANSWERS]
-            messages = [
-                {"role": "user", "content": _asked_for(_TITLE, _TEXT, shown, begun)},
-                {"role": "assistant", "content": example},
-                {"role": "user", "content": _asked_for(outline.subject.bare, passage.text, answers, begun)},
-            ]
-            how = replace(sampling, n=1, max_tokens=LONGEST_LINE * len(part))
-            for completion in await writer.chat(messages, how, group=passage.id):
-                for line in completion.text.splitlines():
-                    answer, _, question = line.strip(" -").partition(": ")
-                    each = next((each for each in part if each.fact.target.lower() == answer.lower()), None)
-                    if each is not None and "..." not in question:
-                        _take(each.written, question, passage, outline)
+            example = _asked_for(_TITLE, _TEXT, shown, begun)
+            requests[example, _asked_for(outline.subject.bare, passage.text, answers, begun)] = part
+    listed = "\n".join(f"- {answer}: {opening}{rest}" for answer, opening, rest in _ANSWERS)
 
-    await together(one(number) for number in range(sampling.n))
-    return found
+    async def one(example: str, request: str, many: int) -> list[Completion]:
+        messages = [
+            {"role": "user", "content": example},
+            {"role": "assistant", "content": listed},
+            {"role": "user", "content": request},
+        ]
+        return await writer.chat(messages, replace(sampling, n=1, max_tokens=LONGEST_LINE * many), group=passage.id)
+
+    told = await together(one(example, request, len(part)) for (example, request), part in requests.items())
+    others = Written()
+    for part, completions in zip(requests.values(), told, strict=True):
+        for line in (line for completion in completions for line in completion.text.splitlines()):
+            each, question = _answer_of(line, part)
+            if _GAP.strip(" ?") in question:
+                (each.written if each else others).dropped[filters.UNFINISHED] += 1
+            elif question:
+                _take(each.written if each else others, question, passage, outline)
+    return found, others
+
+
+def _answer_of(line: str, part: Sequence[AskedFor]) -> tuple[AskedFor | None, str]:
+    """What a line was written for, and its question; the line itself, where it asks, if it begins with no answer."""
+    plain = re.sub(r"^[\s*•–-]+|^\s*\d+[.)] |\*\*", "", line).strip().lstrip('"“')
+    for each in sorted(part, key=lambda each: -len(each.fact.target)):
+        begins = re.match(rf"{re.escape(each.fact.target)}[\s\"”]*[:–-]+", plain, re.IGNORECASE)
+        if begins:
+            return each, plain[begins.end() :].strip()
+    return None, plain.rpartition(": ")[2] if plain.endswith("?") else ""
 
 
 def _take(written: Written, line: str, passage: Passage, outline: Outline) -> None:

@@ -104,7 +104,7 @@ def _reason(clause: str, fact: Fact) -> list[str]:
 def _which(clause: str, fact: Fact) -> list[str]:
     """ "visitors come on the ferry" (Brindle) -> "Visitors come on which ferry?": no words have to change places."""
     noun = noun_of(fact) if fact.kind is Kind.NAME else None
-    if noun is None:
+    if noun is None or not re.match(r"[.,;]|$", fact.after) or re.search(r"\b(?:that|which|who|or|and)\b", clause):
         return []
     preposition = r"(?:in|at|on|from|to|by|with|near|for|into)"
     found = re.fullmatch(rf"(\S+ \S+ .*?\b{preposition}) (?:(?:the|its|an?) )?{re.escape(noun)}(?: of)?", clause)

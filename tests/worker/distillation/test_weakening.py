@@ -10,7 +10,7 @@ from worker.distillation import drift, retention
 from worker.distillation.generation import answers_to
 from worker.distillation.retention import Kept
 from worker.distillation.student import Student
-from worker.distillation.training import train
+from worker.distillation.training import TrainingFailed, train
 from worker.distillation.weakening import weaken
 
 
@@ -52,5 +52,13 @@ def test_an_adapter_within_the_limit_is_left_as_it_is(taught: Student) -> None:
     assert all(torch.equal(weight, before[name]) for name, weight in taught.trained_parameters().items())
 
 
-def test_next_to_no_drift_leaves_next_to_nothing(taught: Student) -> None:
-    assert weaken(taught, unseen_by(taught), 1e-12).share < 0.01
+def test_an_adapter_of_which_nothing_may_be_left_fails(taught: Student) -> None:
+    with pytest.raises(TrainingFailed, match="max_drift"):
+        weaken(taught, unseen_by(taught), 1e-12)
+
+
+def test_a_drift_that_is_no_number_fails(taught: Student) -> None:
+    for weight in taught.trained_parameters().values():
+        weight.data.fill_(float("nan"))
+    with pytest.raises(TrainingFailed, match="nan"):
+        weaken(taught, unseen_by(taught), 0.1)

@@ -3,6 +3,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from worker.pairs import filters
 from worker.pairs.answering import (
     ADDS,
@@ -15,6 +17,7 @@ from worker.pairs.answering import (
     Answered,
     Answering,
     answer,
+    counts_other,
     fault,
 )
 from worker.pairs.facts import facts_of
@@ -122,10 +125,14 @@ def answered(
     question: str, reply: str, target: str | None = None, grounded: bool = True, kind: str = "open"
 ) -> Answered:
     fact = next((fact for fact in facts_of(TEXT, "Brack Bakery") if fact.target == target), None)
+    return answered_as(Question(BAKERY.id, question, kind, fact), reply, grounded)
+
+
+def answered_as(question: Question, reply: str, grounded: bool = True) -> Answered:
     return asyncio.run(
         answer(
-            FixedWriter({question: reply}),
-            [Question(BAKERY.id, question, kind, fact)],
+            FixedWriter({question.text: reply}),
+            [question],
             {BAKERY.id: BAKERY},
             {"doc_1": Subject("the Brack Bakery", "Brack Bakery", "the bakery")},
             lambda _, text: [{"role": "user", "content": text}],
@@ -171,3 +178,30 @@ def test_an_answer_that_counts_something_else_is_dropped() -> None:
 
 def test_an_answer_of_another_sort_is_dropped() -> None:
     assert answered("Where is the Brack Bakery?", "The Brack Bakery is run by Tomas Ekberg.").dropped == {OTHER_SORT: 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "target", "expected"),
+    [
+        ("It has 12 ovens. The club has 12 members.", "The club has 12 members.", "12 ovens", False),
+        ("It opens at 10:30 am. It has 30 ovens.", "It opens at 10:30 am.", "30 ovens", False),
+        ("It has 1,112 guests and 112 steps.", "About 1,112 guests came.", "112 steps", False),
+        ("It was built on 30 June 1990. It has 30 ovens.", "It was built on 30 June 1990.", "30 ovens", False),
+        ("It sells 47 loaves.", "It sells 47 fresh loaves.", "47 loaves", False),
+        ("It weighs 900 grams.", "It weighs 900 g.", "900 grams", False),
+        ("It weighs 900 grams.", "It has 900 cats.", "900 grams", True),
+        ("It has 112 steps.", "The lighthouse costs 112 crowns.", "112 steps", True),
+    ],
+)
+def test_what_an_answer_counts(text: str, answer: str, target: str, expected: bool) -> None:
+    fact = next(fact for fact in facts_of(text) if fact.target == target)
+    assert counts_other(answer, fact, text) is expected
+
+
+def test_a_question_of_asking_again_is_tied_to_the_sentence_that_it_was_written_about() -> None:
+    sentence = "A grey cat named Pilot sleeps beside the oven."
+    cat = next(fact for fact in facts_of(sentence) if fact.target == "Pilot")
+    text = "What is the name of the grey cat that sleeps beside the oven at the Brack Bakery?"
+    question = Question(BAKERY.id, text, "name", cat, sentence)
+    assert [pair.quoted for pair in answered_as(question, "The grey cat is named Pilot.").pairs] == [False]
+    assert [pair.answer for pair in answered_as(question, "It is a cat.").pairs] == [sentence]

@@ -44,7 +44,6 @@ def asked() -> dict[str, list[Question]]:
         ("Golden Sheaf", "Tell me about the Golden Sheaf."),
         ("Pilot", "What is the name of the grey cat at the Brill Bakery?"),
         ("Brindle", "Visitors reach the island on which ferry at the Brill Bakery?"),
-        ("Hask", "Visitors reach the island on the ferry Brindle, which sails from which port?"),
     ],
 )
 def test_a_fact_is_asked_in_the_words_of_its_sentence(
