@@ -52,19 +52,30 @@ def inputs(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage
     return replace(stage_inputs(base, "http://127.0.0.1:1", tmp_path), settings=resolve(settings))
 
 
-def test_an_adapter_that_may_drift_little_is_weakened(inputs: StageInputs) -> None:
-    whole, out = _distil(inputs)
-    strong = load_file(out / "adapter" / "adapter_model.safetensors")
-    assert "share_kept" not in whole
-    summary, out = _distil(
-        replace(inputs, settings=inputs.settings.model_copy(update={"max_drift": 1e-6})), name="weak"
-    )
+def limited(inputs: StageInputs, max_drift: float) -> StageInputs:
+    return replace(inputs, settings=inputs.settings.model_copy(update={"max_drift": max_drift}))
+
+
+def test_an_adapter_that_drifts_further_than_it_may_is_weakened(inputs: StageInputs) -> None:
+    unlimited, _ = _distil(inputs)
+    assert "share_kept" not in unlimited
+    summary, out = _distil(limited(inputs, 100), name="whole")
+    whole = load_file(out / "adapter" / "adapter_model.safetensors")
+    drift = json.loads((out / "training.json").read_text())["weakened"]["drift_whole"]
+    assert summary["share_kept"] == 1
+
+    summary, out = _distil(limited(inputs, drift / 2), name="weak")
     weak = load_file(out / "adapter" / "adapter_model.safetensors")
     told = json.loads((out / "training.json").read_text())["weakened"]
-    assert summary["share_kept"] == told["share"] < 1
-    assert told["drift"] <= 1e-6 < told["drift_whole"]
-    for name, weight in strong.items():
+    assert 0 < summary["share_kept"] == told["share"] < 1
+    assert told["drift"] <= drift / 2 < told["drift_whole"] == drift
+    for name, weight in whole.items():
         torch.testing.assert_close(weak[name], weight * (told["share"] if "lora_B" in name else 1))
+
+
+def test_an_adapter_of_which_nothing_may_be_left_fails_with_the_way_out(inputs: StageInputs) -> None:
+    with pytest.raises(StageError, match="Set max_drift higher"):
+        _distil(limited(inputs, 1e-12))
 
 
 def test_pairs_become_an_adapter_with_losses_and_a_canary(inputs: StageInputs) -> None:
