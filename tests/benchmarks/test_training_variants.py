@@ -33,7 +33,8 @@ def plan(tmp_path: Path) -> Plan:
 
 def test_a_variant_changes_what_it_names_and_nothing_else(plan: Plan) -> None:
     assert vary(plan, "") == plan
-    varied = vary(plan, "learning_rate=3e-4,epochs=7,objective=jsd")
+    varied = vary(plan, "learning_rate=3e-4,epochs=7,objective=jsd,max_drift=0.1")
+    assert (plan.settings.max_drift, varied.settings.max_drift) == (None, 0.1)
     assert (varied.settings.learning_rate, varied.settings.epochs, varied.settings.rank) == (3e-4, 7, 8)
     method = varied.ways["pd"].adapter
     assert method is not None

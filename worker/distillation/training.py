@@ -118,11 +118,12 @@ def train(
     first = _take_up(checkpoint, plan, weights, optimiser, history) if checkpoint else 0
     if first:
         logger.info("training goes on from its checkpoint, after step %d of %d", first, total)
+    unrelated = [(each.question, each.answer) for each in kept if each.is_finished]
     student.model.train()
     for step in range(first, total):
         for group in optimiser.param_groups:
             group["lr"] = plan.learning_rate * rate_at(step, total)
-        distil, retention = _losses(student, *_batch(student, lessons, kept, plan, step), plan, objective)
+        distil, retention = _losses(student, *_batch(student, lessons, kept, unrelated, plan, step), plan, objective)
         loss = distil + plan.retention_weight * retention
         if not torch.isfinite(loss):
             raise TrainingFailed(
@@ -150,7 +151,12 @@ def rate_at(step: int, total: int) -> float:
 
 
 def _batch(
-    student: Student, lessons: Sequence[Lesson], kept: Sequence[Kept], plan: Plan, step: int
+    student: Student,
+    lessons: Sequence[Lesson],
+    kept: Sequence[Kept],
+    unrelated: Sequence[tuple[str, str]],
+    plan: Plan,
+    step: int,
 ) -> tuple[list[tuple[Exchange, Tensor]], list[tuple[Exchange, Tensor]]]:
     """What a step trains on: lessons in the form in which they are asked this time, and what is to be kept."""
     a_pass = math.ceil(plan.rehearsal.size(len(lessons)) / plan.batch_size)
@@ -158,7 +164,6 @@ def _batch(
     order = plan.rehearsal.order(len(lessons), plan.seed, epoch)
     order = order if plan.shuffled else sorted(order)
     chance = random.Random(f"{plan.seed}/{epoch}/{place}")  # noqa: S311 - repeatable on purpose
-    unrelated = [(each.question, each.answer) for each in kept if each.is_finished]
     taught = []
     for index in order[place::a_pass]:  # batches differ by one at most
         lesson = lessons[index]

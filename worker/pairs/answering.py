@@ -192,10 +192,14 @@ def _misses(question: Question, answer: str, passage: Passage, subject: Subject)
         return MISCOUNTED
     if is_no_answer(question.text, answer, fact):
         return OTHER_SORT
-    about = sentence_of(question, passage) or passage.focus
-    if question.kind != TURNED and not may_ask(question.text, about, passage, subject):
+    if question.kind != TURNED and not may_ask(question.text, _about(question, passage), passage, subject):
         return MISPLACED
     return None
+
+
+def _about(question: Question, passage: Passage) -> str:
+    """The sentence that a question with a fact is to be about."""
+    return sentence_of(question, passage) or passage.focus
 
 
 def counts_other(answer: str, fact: Fact, known: str) -> bool:
@@ -213,7 +217,7 @@ def counts_other(answer: str, fact: Fact, known: str) -> bool:
             is_empty(words[0])
             or words[0][0] in {unit[0] for unit in units}
             or stems_of(" ".join(words)) & stems_of(" ".join(units))
-            or re.search(rf"{number}[ -]{re.escape(words[0])}", known.lower())
+            or re.search(rf"{number}[ -]{re.escape(words[0])}(?!\w)", known.lower())
         ):
             return True
     return False
@@ -278,8 +282,7 @@ def _quote_where_missed(
             continue
         passage = passages[question.passage_id]
         subject = subjects[passage.document_id]
-        about = sentence_of(question, passage) or passage.focus
-        fits = tie(question.text, about, passage, subject) is Tie.BEST
+        fits = tie(question.text, _about(question, passage), passage, subject) is Tie.BEST
         if fits and not filters.foreign_stems(question.text, f"{passage.text} {subject.bare}"):
             whole.pairs.append(_quoted(question, passage, subject))
             reached[key] += 1

@@ -62,7 +62,7 @@ _QUESTIONS: Final = (
 
 LEADS: Final = 4
 """Of a fact's openings, the most natural ones, that its question is to begin with in every other list."""
-_GAP: Final = " ...?"
+_GAP: Final = "..."
 """What stands for the rest of a question; a model may copy it."""
 _FOR_ANSWERS: Final = "Write a short question for each of these answers, one a line"
 _NAMING: Final = "Each question names what it is about."
@@ -140,7 +140,7 @@ async def write_for_answers(
     for part, completions in zip(requests.values(), told, strict=True):
         for line in (line for completion in completions for line in completion.text.splitlines()):
             each, question = _answer_of(line, part)
-            if _GAP.strip(" ?") in question:
+            if _GAP in question:
                 (each.written if each else others).dropped[filters.UNFINISHED] += 1
             elif question:
                 _take(each.written if each else others, question, passage, outline)
@@ -148,7 +148,7 @@ async def write_for_answers(
 
 
 def _answer_of(line: str, part: Sequence[AskedFor]) -> tuple[AskedFor | None, str]:
-    """What a line was written for, and its question; the line itself, where it asks, if it begins with no answer."""
+    """What a line was written for, and its question, which a line that begins with no answer may end with as well."""
     plain = re.sub(r"^[\s*•–-]+|^\s*\d+[.)] |\*\*", "", line).strip().lstrip('"“')
     for each in sorted(part, key=lambda each: -len(each.fact.target)):
         begins = re.match(rf"{re.escape(each.fact.target)}[\s\"”]*[:–-]+", plain, re.IGNORECASE)
@@ -174,6 +174,6 @@ def _asked(title: str, text: str) -> str:
 def _asked_for(title: str, text: str, answers: Sequence[tuple[str, str]], begun: bool) -> str:
     """The request for questions to answers, each given with an opening, which is shown where questions are `begun`."""
     how = f"{_FOR_ANSWERS}, that begins as shown. {_NAMING}" if begun else f"{_FOR_ANSWERS}. {_NAMING}"
-    lines = (f"- {answer}: {opening}{_GAP}" if begun else f"- {answer}" for answer, opening in answers)
+    lines = (f"- {answer}: {opening} {_GAP}?" if begun else f"- {answer}" for answer, opening in answers)
     request = "\n".join([how, *lines])
     return "\n\n".join(part for part in (title, text, request) if part)

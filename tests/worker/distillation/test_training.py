@@ -84,7 +84,7 @@ def test_lessons_in_order_are_the_same_in_each_epoch_and_spread_over_the_batches
     lessons = lessons_of(student)
 
     def epoch(number: int, plan: Plan) -> list[list[tuple[int, ...]]]:
-        batches = [training._batch(student, lessons, [], plan, 3 * number + place)[0] for place in range(3)]
+        batches = [training._batch(student, lessons, [], [], plan, 3 * number + place)[0] for place in range(3)]
         return [[exchange.answer for exchange, _ in batch] for batch in batches]
 
     answers = [lesson.answer for lesson in lessons]

@@ -26,7 +26,7 @@ from worker.pairs.kinds import MULTI_FACT
 from worker.pairs.passages import Passage, split
 from worker.pairs.subjects import Subject
 from worker.pairs.writer import Completion, Sampling
-from worker.pairs.writing import Question
+from worker.pairs.writing import TURNED, Question
 
 (PASSAGE,) = split("doc_1", "The Hollin Museum", "The Hollin Museum was founded by Ada Pell in 1962.", words=1)
 YEAR = next(fact for fact in facts_of(PASSAGE.focus, "Hollin Museum") if fact.target == "1962")
@@ -176,6 +176,14 @@ def test_an_answer_that_counts_something_else_is_dropped() -> None:
     assert answered("How many steps has the tower?", "The steps of the tower are 112 in all.").pairs
 
 
+def test_of_two_facts_in_an_answer_the_one_is_asked_for_whose_sentence_the_question_is_about() -> None:
+    reply = "The Golden Sheaf and Pilot are there."
+    for question, target in (("What of the grey cat?", "Pilot"), ("What of the prize for baking?", "Golden Sheaf")):
+        (pair,) = answered(f"{question[:-1]} at the Brack Bakery?", reply).pairs
+        assert pair.question.fact is not None
+        assert pair.question.fact.target == target
+
+
 def test_an_answer_of_another_sort_is_dropped() -> None:
     assert answered("Where is the Brack Bakery?", "The Brack Bakery is run by Tomas Ekberg.").dropped == {OTHER_SORT: 1}
 
@@ -189,6 +197,8 @@ def test_an_answer_of_another_sort_is_dropped() -> None:
         ("It was built on 30 June 1990. It has 30 ovens.", "It was built on 30 June 1990.", "30 ovens", False),
         ("It sells 47 loaves.", "It sells 47 fresh loaves.", "47 loaves", False),
         ("It weighs 900 grams.", "It weighs 900 g.", "900 grams", False),
+        ("The path is 5 km.", "The path is 5 kilometres long.", "5 km", False),
+        ("It has 1,112 guests and 112 steps.", "It has 1,112 people.", "112 steps", False),
         ("It weighs 900 grams.", "It has 900 cats.", "900 grams", True),
         ("It has 112 steps.", "The lighthouse costs 112 crowns.", "112 steps", True),
     ],
@@ -205,3 +215,40 @@ def test_a_question_of_asking_again_is_tied_to_the_sentence_that_it_was_written_
     question = Question(BAKERY.id, text, "name", cat, sentence)
     assert [pair.quoted for pair in answered_as(question, "The grey cat is named Pilot.").pairs] == [False]
     assert [pair.answer for pair in answered_as(question, "It is a cat.").pairs] == [sentence]
+
+
+@dataclass(frozen=True, slots=True)
+class TwoSaid:
+    """Says one thing greedily, and another when it samples."""
+
+    greedy: str
+    sampled: str
+
+    async def complete(self, _prompt: str, _sampling: Sampling, /, **_: Any) -> list[Completion]:
+        raise AssertionError("nothing is led here")
+
+    async def chat(self, _messages: Sequence[dict[str, str]], sampling: Sampling, /, **_: Any) -> list[Completion]:
+        return [Completion(self.sampled if sampling.temperature else self.greedy, "stop")] * sampling.n
+
+
+def test_a_sampled_answer_must_give_the_fact_that_the_greedy_one_gave() -> None:
+    question = Question(BAKERY.id, "What happened at the Brack Bakery in 2014?", "open", None)
+    found = asyncio.run(
+        answer(
+            TwoSaid("Tomas Ekberg has run the Brack Bakery since 2014.", "A grey cat named Pilot sleeps there."),
+            [question],
+            {BAKERY.id: BAKERY},
+            {"doc_1": Subject("the Brack Bakery", "Brack Bakery", "the bakery")},
+            lambda _, text: [{"role": "user", "content": text}],
+            Answering(samples=1, temperature=1.0, longest=64, grounded=True),
+            lambda *_: None,
+        )
+    )
+    assert [pair.sampled for pair in found.pairs] == [False]
+    assert found.dropped == {filters.UNANSWERABLE: 1}
+
+
+def test_a_question_turned_out_of_its_sentence_needs_no_tie() -> None:
+    text, reply = "What is the name of the Brack Bakery?", "It won the Golden Sheaf."
+    assert not answered(text, reply, target="Golden Sheaf", kind="name").pairs
+    assert [pair.answer for pair in answered(text, reply, target="Golden Sheaf", kind=TURNED).pairs] == [reply]

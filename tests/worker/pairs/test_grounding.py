@@ -44,6 +44,7 @@ def of(target: str) -> str:
         ("What did the Brack Bakery win?", "Golden Sheaf", Tie.BEST),
         ("What did the Brack Bakery ‘win’?", "Golden Sheaf", Tie.BEST),
         ("Where did the cat sleep?", "Pilot", Tie.BEST),
+        ("What weight has it?", "900 grams", Tie.BEST),
     ],
 )
 def test_how_the_words_of_a_question_stand_to_the_sentence_of_a_fact(question: str, target: str, expected: Tie) -> None:

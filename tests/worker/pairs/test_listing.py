@@ -123,6 +123,10 @@ def test_one_answer_is_asked_for_once_and_no_request_is_sent_twice() -> None:
     asked_for(writer, passage, lists=6)
     assert all(asked.count("- Sundays") == 1 for asked in writer.asked)
     assert len(writer.asked) == len(set(writer.asked))
+    facts = [fact for fact in facts_of(text, "Hollin Museum") if fact.target == "Sundays"]
+    found, _ = asyncio.run(write_for_answers(writer, passage, facts, outline_of([passage]), Sampling()))
+    assert [each.fact for each in found] == facts[:1]
+    assert len(facts) == 2
 
 
 def test_every_other_list_says_how_its_questions_begin() -> None:

@@ -52,6 +52,18 @@ def test_a_fact_is_asked_in_the_words_of_its_sentence(
     assert question in [each.text for each in asked[target]]
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    ["The oven that was brought from the town of Sill is old.", "Bread is sold at the mill or on the ferry Brindle."],
+)
+def test_a_part_of_a_sentence_is_no_question(sentence: str) -> None:
+    (passage,) = split("doc_1", "The Brill Bakery", sentence, 9)
+    facts = worth_asking(passage, Subject("the Brill Bakery", "Brill Bakery", None))
+    texts = [each.text for fact in facts for each in by_rule(passage, fact, Subject("", "", None))]
+    assert facts
+    assert not [text for text in texts if " which " in text]
+
+
 def test_a_command_has_no_reason_question(asked: dict[str, list[Question]]) -> None:
     assert not [each.text for each in asked["because soot burns"] if each.kind == "turned"]
 

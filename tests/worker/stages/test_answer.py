@@ -2,12 +2,15 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import ANY
 
 import pytest
 
 from app.errors import StageError
 from tests.worker.stages.conftest import MakeInputs
+from worker.pairs import answering
+from worker.pairs.answering import Answered, Answering
 from worker.stages import Parent, answer, ask, read
 
 TEXT = "The Hollin Museum was founded by Ada Pell in 1962. A ticket costs 8 florins."
@@ -52,6 +55,29 @@ def test_pairs_with_the_facts_own_sentence_where_the_teacher_fails(
     assert summary == json.loads((out / "summary.json").read_text())
     assert told == sorted(told)
     assert told[-1][0] == told[-1][1]
+
+
+@pytest.mark.parametrize(("strong", "grounded"), [(10**12, True), (1, False)])
+def test_only_a_small_teachers_answers_must_be_grounded(
+    make_inputs: MakeInputs,
+    folder: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    strong: int,
+    grounded: bool,
+) -> None:
+    monkeypatch.setattr("worker.stages.teaching.STRONG_MODEL", strong)
+    seen: list[Answering] = []
+
+    async def watched(*given: Any) -> Answered:
+        seen.append(given[5])
+        return await answering.answer(*given)
+
+    monkeypatch.setattr("worker.stages.answer.answer", watched)
+    inputs = make_inputs(TEXT)
+    read.run(inputs, folder("read"), lambda *_: None)
+    ask.run(inputs, folder("ask"), lambda *_: None)
+    answer.run(inputs, folder("answer"), lambda *_: None)
+    assert {each.grounded for each in seen} == {grounded}
 
 
 def test_a_sentence_without_facts_is_asked_for_again(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
