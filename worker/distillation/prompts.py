@@ -48,12 +48,12 @@ def teacher_messages(place: str, passage: str, question: str, shown: bool = Fals
         message
         for text, asked, answer in (EXAMPLES if shown else ())
         for message in (
-            {"role": "user", "content": _question_on(text, asked)},
+            {"role": "user", "content": beside(text, asked)},
             {"role": "assistant", "content": answer},
         )
     ]
     text = f"{place}. {passage}" if place else passage
-    return [*earlier, {"role": "user", "content": _question_on(text, question)}]
+    return [*earlier, {"role": "user", "content": beside(text, question)}]
 
 
 def quoting_messages(sentence: str) -> list[Message]:
@@ -71,8 +71,9 @@ def quoting_messages(sentence: str) -> list[Message]:
     return [*earlier, {"role": "user", "content": f"{sentence}\n\n{REPEAT}"}]
 
 
-def _question_on(text: str, question: str) -> str:
-    return f"{text}\n\n{ANSWER_BRIEFLY} {question}"
+def beside(text: str, question: str, briefly: bool = True) -> str:
+    """The user's turn that asks a question on a text, `briefly` with the request for one short sentence."""
+    return f"{text}\n\n{ANSWER_BRIEFLY} {question}" if briefly else f"{text}\n\n{question}"
 
 
 def student_messages(question: str, system: str | None = None, history: Sequence[Message] = ()) -> list[Message]:

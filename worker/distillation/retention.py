@@ -1,7 +1,8 @@
 """What an adapter must not change: unrelated prompts that ship with the package, answered by the base model itself.
 
 Many look just like questions about a document (who founded, how many, in what year) but are about other things: an
-adapter without them answers everything with the facts it has learnt.
+adapter without them answers everything with the facts it has learnt. One in five is a question on texts in the prompt,
+which an adapter without them answers from memory.
 """
 
 import json
@@ -10,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 
 from torch import Tensor
 
+from worker.distillation import reading
 from worker.distillation.generation import Answer
 from worker.distillation.packing import Exchange
 from worker.distillation.prompts import student_messages
@@ -23,6 +26,8 @@ TIMES = 6
 """How often a training goes over its retention prompts, at most, as long as there are enough of them."""
 PART = 100
 """Prompts are taken, and their answers are kept on the machine, in parts of so many."""
+PLAIN = 4
+"""How many plain prompts there are to each one with texts to read, as long as there are enough of the latter."""
 MOST_TOKENS = 24  # of an answer; a longer one is kept as far as it goes: nothing says that it ended there
 
 
@@ -39,8 +44,8 @@ class Kept:
 
 @cache
 def prompts(purpose: str) -> tuple[str, ...]:
-    """The shipped prompts: `train`; `unseen`, on which a trained adapter is held to a limit; or `drift`, which examine
-    measures on and nothing else sees."""
+    """The shipped plain prompts: `train`; `unseen`, on which a trained adapter is held to a limit; or `drift`, which
+    examine measures on and nothing else sees."""
     content = json.loads(files("worker.distillation").joinpath("retention_prompts.json").read_text(encoding="utf-8"))
     return tuple(content[purpose])
 
@@ -51,7 +56,18 @@ def prompts_for(draws: int) -> tuple[str, ...]:
     Those that are gone over often are learnt by heart: after 1,716 steps with 99, each drawn 52 times, a model of 0.5B
     was 0.014 nats a token from the base model on them, and 0.30 on others.
     """
-    return prompts("train")[: PART * max(1, math.ceil(draws / TIMES / PART))]
+    return training_prompts()[: PART * max(1, math.ceil(draws / TIMES / PART))]
+
+
+def training_prompts() -> tuple[str, ...]:
+    """All that trainings keep in place, in the order in which they take it."""
+    tasks = iter(reading.tasks())
+    ordered: list[str] = []
+    for number, prompt in enumerate(prompts("train"), 1):
+        ordered.append(prompt)
+        if number % PLAIN == 0:
+            ordered += islice(tasks, 1)
+    return tuple(ordered)
 
 
 def keep(student: Student, questions: Sequence[str], answers: Sequence[Answer]) -> list[Kept]:

@@ -1,5 +1,6 @@
 """Which questions no training sees, so that examine can ask them."""
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,8 @@ from worker.pairs.writing import BY_RULE
 
 FEWEST_HELD_OUT, MOST_HELD_OUT, SHARE_HELD_OUT = 4, 24, 0.1
 """Of the questions of one document."""
+ENOUGH = (4, 3, 2)
+"""Questions that a fact must have to give one: the most at which a document has facts enough."""
 MORE_A_DOCUMENT, MOST_OF_ALL = 2, 200
 """How the most grows with each further document, and where it stops: each is asked of four in the exam."""
 
@@ -74,8 +77,9 @@ def hold_out(
     """Mark about a tenth of the questions as held out: only ones whose fact other questions teach.
 
     Examine so measures what was learnt, not what was left out. Documents take turns, and each gives one where its
-    facts allow. A question that alone covers a sentence, or a name, number or date of it, stays in training. All pairs
-    of a held-out question are held out; its greedy answer is what examine expects.
+    facts allow; what few questions ask for keeps all of them where enough other facts have more. A question that alone
+    covers a sentence, or a name, number or date of it, stays in training. All pairs of a held-out question are held
+    out; its greedy answer is what examine expects.
     """
     by_fact: defaultdict[tuple[str, object], set[str]] = defaultdict(set)
     for pair in pairs:
@@ -85,13 +89,14 @@ def hold_out(
     for (passage_id, _), asking in by_fact.items():
         if len(asking) >= 2:
             by_document[passages[passage_id].document_id].append(sorted(asking))
-    several: list[tuple[str, list[str]]] = []
-    for document_id, those in by_document.items():
-        enough = [texts for texts in those if len(texts) >= 3]
-        several += [(document_id, texts) for texts in enough or those]
+    documents = len(by_document)
+    several = [
+        (document_id, texts)
+        for document_id, those in by_document.items()
+        for texts in _asked_enough(those, math.ceil(FEWEST_HELD_OUT / documents))
+    ]
     chance = random.Random(seed)  # noqa: S311
     chance.shuffle(several)
-    documents = len(by_document)
     asked = len({pair.question.text for pair in pairs})
     wanted = min(most_held_out(documents), max(FEWEST_HELD_OUT, documents, round(SHARE_HELD_OUT * asked)))
     in_turn = [texts for _, texts in in_rounds(several, lambda each: each[0])]
@@ -107,6 +112,15 @@ def hold_out(
             chosen.add(text)
     marked = [replace(pair, held_out=pair.question.text in chosen) for pair in pairs]
     return [pair for pair in marked if not (pair.held_out and pair.sampled)]
+
+
+def _asked_enough(facts: Sequence[list[str]], needed: int) -> list[list[str]]:
+    """The questions of those facts that can best spare one: of `needed` facts or more, where there are so many."""
+    for least in ENOUGH:
+        able = [texts for texts in facts if len(texts) >= least]
+        if len(able) >= needed:
+            return able
+    return able
 
 
 def _uncovers(

@@ -216,6 +216,6 @@ def _name(inputs: StageInputs, pairs: list[dict[str, Any]], method: Method) -> s
     """
     settings = inputs.settings.model_dump(mode="json")
     parent = inputs.parent.adapter_id if inputs.parent else None
-    way = [method.name, method.layers, method.shuffled, retention.prompts("train"), forms.SHARES]
+    way = [method.name, method.layers, method.shuffled, retention.training_prompts(), forms.SHARES]
     content = json.dumps([*way, settings, inputs.base_model_name, inputs.base_revision, parent, pairs], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

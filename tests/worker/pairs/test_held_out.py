@@ -61,6 +61,24 @@ def test_of_many_documents_each_has_a_question_held_out() -> None:
     assert [most_held_out(documents) for documents in (1, 2, 100)] == [24, 26, 200]
 
 
+def test_facts_with_few_questions_keep_them_where_enough_others_have_more() -> None:
+    pairs, passages = mills(30, 3)
+    richer, further = mills(40, 5)
+    more = [pair for pair in richer if pair.question.passage_id not in passages]
+    rich = {pair.question.text for pair in more}
+    for seed in range(4):
+        asked = held(pairs + more, passages | further, seed)
+        assert len(asked) == 10
+        assert asked <= rich
+
+
+def test_facts_with_few_questions_give_one_where_too_few_others_have_more() -> None:
+    pairs, passages = mills(30, 3)
+    richer, further = mills(33, 5)
+    more = [pair for pair in richer if pair.question.passage_id not in passages]
+    assert len(held(pairs + more, passages | further)) == round(0.1 * (30 * 3 + 3 * 5))
+
+
 def test_documents_take_turns() -> None:
     one, two = mills(30, 4, "doc_1"), mills(8, 4, "doc_2")
     asked = held(one[0] + two[0], one[1] | two[1])
