@@ -1,4 +1,4 @@
-"""The forms in which a client may ask: plainly, under another system prompt, or later in a chat.
+"""The forms in which a client may ask: plainly, carelessly typed, under another system prompt, or later in a chat.
 
 Most pairs are asked plainly. A share is asked in the other forms, drawn anew in each epoch, so that the adapter does
 not hang on one wording of what comes before the question. The answer stays the same.
@@ -11,7 +11,8 @@ from worker.distillation.prompts import Message, student_messages
 
 SYSTEM_SHARE = 0.08
 LATER_SHARE = 0.08
-SHARES = (SYSTEM_SHARE, LATER_SHARE)
+WORDING_SHARE = 0.12
+SHARES = (SYSTEM_SHARE, LATER_SHARE, WORDING_SHARE)
 
 _SYSTEM_PROMPTS = (
     "You are a helpful assistant.",
@@ -20,20 +21,41 @@ _SYSTEM_PROMPTS = (
     "You answer questions from the general public.",
 )
 
+WORDINGS = (
+    "Hi! {}",
+    "Hello, {}",
+    "Can you tell me this? {}",
+    "Please answer briefly. {}",
+    "I have a question: {}",
+    "{} Thanks!",
+)
+"""What people write around a question."""
+
 
 def asked(question: str, chance: random.Random, exchanges: Sequence[tuple[str, str]]) -> list[Message]:
     """The chat in which `question` is asked this time.
 
     Args:
-        question: put as the last user turn, word for word.
+        question: put as the last user turn, word for word but for a share of careless typing.
         chance: decides the form.
         exchanges: unrelated questions and their answers, for chats in which the question comes later.
     """
     dice = chance.random()
     if dice < SYSTEM_SHARE:
         return student_messages(question, system=chance.choice(_SYSTEM_PROMPTS))
-    if dice < SYSTEM_SHARE + LATER_SHARE and exchanges:
+    dice -= SYSTEM_SHARE
+    if dice < LATER_SHARE and exchanges:
         earlier, answer = chance.choice(exchanges)
         history = [{"role": "user", "content": earlier}, {"role": "assistant", "content": answer}]
         return student_messages(question, history=history)
+    dice -= LATER_SHARE
+    if 0 <= dice < WORDING_SHARE and question.endswith("?"):
+        return student_messages(_typed(question, chance))
     return student_messages(question)
+
+
+def _typed(question: str, chance: random.Random) -> str:
+    """A question as people type it: all small and without its mark, or with something around it."""
+    if chance.random() < 1 / 2:
+        return question.lower().removesuffix("?")
+    return chance.choice(WORDINGS).format(question)
