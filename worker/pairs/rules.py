@@ -9,6 +9,7 @@ from typing import Final
 
 from worker.pairs.facts import Fact, Kind
 from worker.pairs.leads import noun_of
+from worker.pairs.words import PASTS
 
 _PLACE_FIRST: Final = re.compile(r"^(?:At|For) [^,]+, ")
 _TIME_FIRST: Final = re.compile(r"^(?:In|Since|By|Until|From|During) \d{4},? ")
@@ -27,7 +28,10 @@ _COPULA: Final = re.compile(
     re.IGNORECASE,
 )
 _HAS_SUBJECT: Final = re.compile(r"(?:(?:the|an?|each|its|his|her|their) [\w'-]+|[A-Z][\w'-]+ [A-Z][\w'-]+) [\w'-]+")
-"""A clause that is not a command: "Clean the kettle" has none."""
+_FINITE: Final = re.compile(
+    rf" (?:is|was|are|were|has|had|have|can|could|must|may|might|will|would|does|did|do|[a-z]+ed|[a-z]+s|{'|'.join(PASTS)})\b"
+)
+"""A clause that is not a command has both: "Clean the kettle" has no subject, "Clean Corrin Lamp daily" no verb."""
 _DURATION: Final = re.compile(r"\b(?:second|minute|hour|day|night|week|month|year)s?\b")
 
 
@@ -96,7 +100,7 @@ def _copula(clause: str, fact: Fact) -> list[str]:
 
 def _reason(clause: str, fact: Fact) -> list[str]:
     """ "The museum closed" (because …) -> "Why is it that the museum closed?": no verb has to change."""
-    if fact.kind is not Kind.REASON or not _HAS_SUBJECT.match(clause):
+    if fact.kind is not Kind.REASON or not _HAS_SUBJECT.match(clause) or not _FINITE.search(clause):
         return []
     return [f"Why is it that {clause}?", f"What is the reason that {clause}?"]
 

@@ -35,6 +35,9 @@ _PRESENT = {
     for past in pasts
 }
 
+PASTS: Final = tuple(_PRESENT)
+"""Irregular pasts of verbs."""
+
 
 def present(word: str) -> str:
     """A verb as a question with "did" has it, of its irregular past: "won" -> "win"; any other word as it is."""

@@ -69,6 +69,22 @@ def test_a_command_has_no_reason_question(asked: dict[str, list[Question]]) -> N
 
 
 @pytest.mark.parametrize(
+    ("sentence", "asked"),
+    [
+        ("Clean Brill Bakery Ovens once a day with vinegar, because soot burns.", False),
+        ("Brill Bakery Ovens run on peat, because wood is rare.", False),
+        ("Brill Bakery Ovens burn peat and are slow, because wood is rare.", True),
+        ("Brill Bakery Ovens stood still, because wood was rare.", True),
+    ],
+)
+def test_a_clause_has_a_reason_only_if_its_verb_is_certain(sentence: str, asked: bool) -> None:
+    subject = Subject("Brill Bakery Ovens", "Brill Bakery Ovens", None)
+    (passage,) = split("doc_1", "Brill Bakery Ovens", sentence, 9)
+    (reason,) = [fact for fact in worth_asking(passage, subject) if fact.target.startswith("because")]
+    assert any(each.kind == "turned" for each in by_rule(passage, reason, subject)) is asked
+
+
+@pytest.mark.parametrize(
     ("before", "focus", "expected"),
     [
         ("The mill was built by Ada Pell.", "She liked it.", "Ada Pell liked it."),
