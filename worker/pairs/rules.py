@@ -29,7 +29,8 @@ _COPULA: Final = re.compile(
 )
 _HAS_SUBJECT: Final = re.compile(r"(?:(?:the|an?|each|its|his|her|their) [\w'-]+|[A-Z][\w'-]+ [A-Z][\w'-]+) [\w'-]+")
 _FINITE: Final = re.compile(
-    rf" (?:is|was|are|were|has|had|have|can|could|must|may|might|will|would|does|did|do|[a-z]+ed|[a-z]+s|{'|'.join(PASTS)})\b"
+    r" (?:is|was|are|were|has|had|have|can|could|must|may|might|will|would|does|did|do|[a-z]+ed|[a-z]+s|"
+    rf"{'|'.join(PASTS)})\b"
 )
 """A clause that is not a command has both: "Clean the kettle" has no subject, "Clean Corrin Lamp daily" no verb."""
 _DURATION: Final = re.compile(r"\b(?:second|minute|hour|day|night|week|month|year)s?\b")
