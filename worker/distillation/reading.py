@@ -1,8 +1,9 @@
 """What a model answers from texts in its prompt, so that an adapter does not unlearn to read.
 
 An adapter that was only taught to answer from memory does so beside retrieved passages too, and then reads less well
-than its base model. The texts that ship with the package are invented, so no memory helps with them, and they are put
-as retrieval puts passages: one to three, the question last, every other time with the request for a short answer.
+than its base model. The texts that ship with the package are invented, so no memory helps with them. They are put much
+as retrieval puts passages: one to three, the question last, half of them with the teacher's request for a short answer.
+Some have a second one on their own subject, with other numbers and names, which stands beside them.
 """
 
 import json
@@ -39,14 +40,20 @@ def texts() -> tuple[Text, ...]:
 
 @cache
 def tasks() -> tuple[str, ...]:
-    """The user's turns: each text's first question, then each one's second, and so on."""
-    about = [(text, text.questions[place]) for place in range(len(texts()[0].questions)) for text in texts()]
-    return tuple(_task(number, text, question) for number, (text, question) in enumerate(about))
+    """The user's turns, in an order in which any beginning has all kinds: one question of each text, then another."""
+    about = random.Random("reading").sample(texts(), len(texts()))  # noqa: S311 - the same each time on purpose
+    return tuple(
+        _task(text, text.questions[(index + turn) % len(text.questions)], briefly=(index + turn) % 2 == 1)
+        for turn in range(max(len(text.questions) for text in texts()))
+        for index, text in enumerate(about)
+        if turn < len(text.questions)
+    )
 
 
-def _task(number: int, text: Text, question: str) -> str:
-    chance = random.Random(f"reading/{number}")  # noqa: S311 - the same each time on purpose
-    others = [other for other in texts() if other is not text]
-    shown = [text, *chance.sample(others, chance.randrange(MOST_TEXTS))]
+def _task(text: Text, question: str, briefly: bool) -> str:
+    chance = random.Random(f"reading/{question}")  # noqa: S311 - the same each time on purpose
+    others = chance.sample([other for other in texts() if other is not text], len(texts()) - 1)
+    others.sort(key=lambda other: not text.title or other.title != text.title)  # those on the same subject first
+    shown = [text, *others[: chance.randrange(MOST_TEXTS)]]
     chance.shuffle(shown)
-    return beside("\n\n".join(each.shown for each in shown), question, briefly=number % 2 == 1)
+    return beside("\n\n".join(each.shown for each in shown), question, briefly)

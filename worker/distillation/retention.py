@@ -7,6 +7,7 @@ which an adapter without them answers from memory.
 
 import json
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from itertools import islice
 from torch import Tensor
 
 from worker.distillation import reading
+from worker.distillation.forms import WORDING_SHARE, typed
 from worker.distillation.generation import Answer
 from worker.distillation.packing import Exchange
 from worker.distillation.prompts import student_messages
@@ -60,11 +62,15 @@ def prompts_for(draws: int) -> tuple[str, ...]:
 
 
 def training_prompts() -> tuple[str, ...]:
-    """All that trainings keep in place, in the order in which they take it."""
+    """All that trainings keep in place, in the order in which they take it.
+
+    As many questions are put as people type them as among the lessons: else small letters would mean the document.
+    """
+    chance = random.Random("retention")  # noqa: S311 - the same each time on purpose
     tasks = iter(reading.tasks())
     ordered: list[str] = []
     for number, prompt in enumerate(prompts("train"), 1):
-        ordered.append(prompt)
+        ordered.append(typed(prompt, chance) if chance.random() < WORDING_SHARE else prompt)
         if number % PLAIN == 0:
             ordered += islice(tasks, 1)
     return tuple(ordered)

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from worker.distillation import reading
 from worker.distillation.forms import asked
 from worker.distillation.loss import forward_kl
 from worker.distillation.packing import Exchange, pack
@@ -118,7 +119,8 @@ def train(
     first = _take_up(checkpoint, plan, weights, optimiser, history) if checkpoint else 0
     if first:
         logger.info("training goes on from its checkpoint, after step %d of %d", first, total)
-    unrelated = [(each.question, each.answer) for each in kept if each.is_finished]
+    read = set(reading.tasks())  # no earlier turns: retrieval puts passages into the last one alone
+    unrelated = [(each.question, each.answer) for each in kept if each.is_finished and each.question not in read]
     student.model.train()
     for step in range(first, total):
         for group in optimiser.param_groups:

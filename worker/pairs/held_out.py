@@ -1,6 +1,5 @@
 """Which questions no training sees, so that examine can ask them."""
 
-import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,8 +18,8 @@ from worker.pairs.writing import BY_RULE
 
 FEWEST_HELD_OUT, MOST_HELD_OUT, SHARE_HELD_OUT = 4, 24, 0.1
 """Of the questions of one document."""
-ENOUGH = (4, 3, 2)
-"""Questions that a fact must have to give one: the most at which a document has facts enough."""
+ENOUGH = 4
+"""Questions of a fact that can well spare one."""
 MORE_A_DOCUMENT, MOST_OF_ALL = 2, 200
 """How the most grows with each further document, and where it stops: each is asked of four in the exam."""
 
@@ -74,12 +73,13 @@ def in_rounds(items: Iterable[T], document_of: Callable[[T], str]) -> list[T]:
 def hold_out(
     pairs: Sequence[Pair], passages: Mapping[str, Passage], subjects: Mapping[str, Subject], seed: int
 ) -> list[Pair]:
-    """Mark about a tenth of the questions as held out: only ones whose fact other questions teach.
+    """Mark up to a tenth of the questions as held out: only ones whose fact other questions teach.
 
     Examine so measures what was learnt, not what was left out. Documents take turns, and each gives one where its
-    facts allow; what few questions ask for keeps all of them where enough other facts have more. A question that alone
-    covers a sentence, or a name, number or date of it, stays in training. All pairs of a held-out question are held
-    out; its greedy answer is what examine expects.
+    facts allow. Facts with `ENOUGH` questions come first: those with three give no more than half of what is held out,
+    those with two none where there are others, as training would miss one the most. A question that alone covers a
+    sentence, or a name, number or date of it, stays in training. All pairs of a held-out question are held out; its
+    greedy answer is what examine expects.
     """
     by_fact: defaultdict[tuple[str, object], set[str]] = defaultdict(set)
     for pair in pairs:
@@ -90,37 +90,35 @@ def hold_out(
         if len(asking) >= 2:
             by_document[passages[passage_id].document_id].append(sorted(asking))
     documents = len(by_document)
-    several = [
-        (document_id, texts)
-        for document_id, those in by_document.items()
-        for texts in _asked_enough(those, math.ceil(FEWEST_HELD_OUT / documents))
-    ]
-    chance = random.Random(seed)  # noqa: S311
-    chance.shuffle(several)
     asked = len({pair.question.text for pair in pairs})
     wanted = min(most_held_out(documents), max(FEWEST_HELD_OUT, documents, round(SHARE_HELD_OUT * asked)))
-    in_turn = [texts for _, texts in in_rounds(several, lambda each: each[0])]
+    several = [(document_id, texts) for document_id, those in by_document.items() for texts in those]
+    chance = random.Random(seed)  # noqa: S311
+    chance.shuffle(several)
+    several.sort(key=lambda each: min(len(each[1]), ENOUGH), reverse=True)
     by_passage: defaultdict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
         by_passage[pair.question.passage_id].append(pair)
     chosen: set[str] = set()
-    for texts in in_turn:
+    examined: set[str] = set()
+    for document_id, texts in in_rounds(several, lambda each: each[0]):
         if len(chosen) == wanted:
             break
+        if document_id in examined and len(chosen) >= _most(wanted, len(texts)):
+            continue
         text = chance.choice(texts)
         if not any(_uncovers(text, chosen, those, passages, subjects) for those in by_passage.values()):
             chosen.add(text)
+            examined.add(document_id)
     marked = [replace(pair, held_out=pair.question.text in chosen) for pair in pairs]
     return [pair for pair in marked if not (pair.held_out and pair.sampled)]
 
 
-def _asked_enough(facts: Sequence[list[str]], needed: int) -> list[list[str]]:
-    """The questions of those facts that can best spare one: of `needed` facts or more, where there are so many."""
-    for least in ENOUGH:
-        able = [texts for texts in facts if len(texts) >= least]
-        if len(able) >= needed:
-            return able
-    return able
+def _most(wanted: int, questions: int) -> int:
+    """How many questions are held out at most before one is of a fact with so few questions."""
+    if questions >= ENOUGH:
+        return wanted
+    return max(FEWEST_HELD_OUT, wanted // 2) if questions > 2 else FEWEST_HELD_OUT
 
 
 def _uncovers(

@@ -27,12 +27,12 @@ _COPULA: Final = re.compile(
     r"(?P<verb>is|was|are|were|has been|have been)",
     re.IGNORECASE,
 )
-_HAS_SUBJECT: Final = re.compile(r"(?:(?:the|an?|each|its|his|her|their) [\w'-]+|[A-Z][\w'-]+ [A-Z][\w'-]+) [\w'-]+")
-_FINITE: Final = re.compile(
-    r" (?:is|was|are|were|has|had|have|can|could|must|may|might|will|would|does|did|do|[a-z]+ed|[a-z]+s|"
-    rf"{'|'.join(PASTS)})\b"
+_STATEMENT: Final = re.compile(
+    r"(?:the|an?|each|its|his|her|their) [\w'-]+ [\w'-]+|(?:[A-Z][\w'-]+ ){2,}"
+    r"(?:is|was|are|were|has|had|have|can|could|must|may|might|will|would|does|did|do|found|lay|[a-z]+ed|[a-z]+s"
+    rf"|{'|'.join(PASTS)})\b"
 )
-"""A clause that is not a command has both: "Clean the kettle" has no subject, "Clean Corrin Lamp daily" no verb."""
+"""How a clause begins that is no command: "Clean the kettle" has no subject, "Clean Corrin Lamp daily" no verb."""
 _DURATION: Final = re.compile(r"\b(?:second|minute|hour|day|night|week|month|year)s?\b")
 
 
@@ -101,7 +101,7 @@ def _copula(clause: str, fact: Fact) -> list[str]:
 
 def _reason(clause: str, fact: Fact) -> list[str]:
     """ "The museum closed" (because …) -> "Why is it that the museum closed?": no verb has to change."""
-    if fact.kind is not Kind.REASON or not _HAS_SUBJECT.match(clause) or not _FINITE.search(clause):
+    if fact.kind is not Kind.REASON or not _STATEMENT.match(clause):
         return []
     return [f"Why is it that {clause}?", f"What is the reason that {clause}?"]
 

@@ -26,8 +26,8 @@ _PRESENT = {
     become became, begin began begun, break broke broken, bring brought, build built, buy bought, catch caught,
     choose chose chosen, come came, draw drew drawn, drive drove driven, eat ate eaten, fall fell fallen, fight fought,
     fly flew flown, give gave given, go went gone, grow grew grown, hold held, keep kept, know knew known, lead led,
-    leave left, lose lost, meet met, pay paid, ride rode ridden, ring rang rung, rise rose risen, run ran, say said,
-    see saw seen, sell sold, send sent, sing sang sung, sit sat, sleep slept, speak spoke spoken, spend spent,
+    leave left, lose lost, make made, meet met, pay paid, ride rode ridden, ring rang rung, rise rose risen, run ran,
+    say said, see saw seen, sell sold, send sent, sing sang sung, sit sat, sleep slept, speak spoke spoken, spend spent,
     stand stood, steal stole stolen, swim swam swum, take took taken, teach taught, tell told, think thought,
     throw threw thrown, wear wore worn, win won, write wrote written
     """.split(",")  # noqa: SIM905

@@ -212,10 +212,10 @@ PROMPT_DISTILLATION = Method("prompt distillation", _lessons, forward_kl)
 def _name(inputs: StageInputs, pairs: list[dict[str, Any]], method: Method) -> str:
     """What a checkpoint belongs to: this method, these pairs and settings, this revision of this base model.
 
-    What ships with the package counts too: the prompts that are kept, and the shares of the forms of asking.
+    What ships with the package counts too: the prompts that are kept, and the forms of asking.
     """
     settings = inputs.settings.model_dump(mode="json")
     parent = inputs.parent.adapter_id if inputs.parent else None
-    way = [method.name, method.layers, method.shuffled, retention.training_prompts(), forms.SHARES]
+    way = [method.name, method.layers, method.shuffled, retention.training_prompts(), forms.FORMS]
     content = json.dumps([*way, settings, inputs.base_model_name, inputs.base_revision, parent, pairs], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -6,7 +6,7 @@ import pytest
 
 from app.demo.questions import read_exam
 from app.grading import is_right, normalise
-from worker.distillation import general, retention
+from worker.distillation import general, reading, retention
 
 ALIKE = 0.6  # share of two questions' telling words that they have in common, from which they ask the same
 LITTLE_WORDS = frozenset(
@@ -39,6 +39,14 @@ def test_none_is_a_retention_prompt_or_near_to_one(purpose: str) -> None:
     kept = retention.prompts(purpose)
     asked = [each.question for each in general.questions()]
     assert [(one, other) for one in asked for other in kept if alike(one, other) >= ALIKE] == []
+
+
+def test_none_is_near_to_a_question_on_a_text_to_read() -> None:
+    exam = read_exam(None, None)
+    others = [each.question for each in general.questions()]
+    others += [each.question for each in (*exam.questions, *exam.general)] + [*retention.prompts("drift")]
+    asked = [question for text in reading.texts() for question in text.questions]
+    assert [(one, other) for one in asked for other in others if alike(one, other) >= ALIKE] == []
 
 
 def test_no_training_prompt_tells_an_answer_beside_what_is_asked() -> None:

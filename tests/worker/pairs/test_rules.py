@@ -72,9 +72,12 @@ def test_a_command_has_no_reason_question(asked: dict[str, list[Question]]) -> N
     ("sentence", "asked"),
     [
         ("Clean Brill Bakery Ovens once a day with vinegar, because soot burns.", False),
+        ("Clean Brill Bakery Ovens with old rags, because soot burns.", False),
+        ("Clean Brill Bakery Ovens when the stone is cold, because soot burns.", False),
         ("Brill Bakery Ovens run on peat, because wood is rare.", False),
-        ("Brill Bakery Ovens burn peat and are slow, because wood is rare.", True),
         ("Brill Bakery Ovens stood still, because wood was rare.", True),
+        ("Brill Bakery Ovens made no bread, because wood was rare.", True),
+        ("The staff keep quiet at night, because the walls are thin.", True),
     ],
 )
 def test_a_clause_has_a_reason_only_if_its_verb_is_certain(sentence: str, asked: bool) -> None:

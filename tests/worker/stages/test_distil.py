@@ -1,6 +1,8 @@
 """Distil and examine on a tiny base model: artefacts in, an adapter and its report out."""
 
 import json
+import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,10 @@ from app.errors import StageError
 from app.jobs.settings import Effort, JobSettings, resolve
 from tests.tiny import make_base
 from tests.worker.stages.made_inputs import stage_inputs
-from worker.distillation import retention, training
+from worker.distillation import reading, retention, training
+from worker.distillation.forms import asked
+from worker.distillation.prompts import Message
+from worker.distillation.retention import Kept
 from worker.stages import StageInputs, distil, examine
 
 PASSAGE = {
@@ -36,8 +41,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def inputs(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StageInputs:
-    """Three training pairs and one that is held out, of one passage; few retention prompts."""
-    few = {"train": retention.prompts("train")[:3], "drift": retention.prompts("drift")}
+    """Three training pairs and one that is held out, of one passage; few retention prompts, the fifth with a text."""
+    few = {"train": retention.prompts("train")[:4], "drift": retention.prompts("drift")}
     few["unseen"] = retention.prompts("unseen")[:3]
     monkeypatch.setattr(retention, "prompts", few.__getitem__)
     pairs = [
@@ -82,7 +87,7 @@ def test_pairs_become_an_adapter_with_losses_and_a_canary(inputs: StageInputs) -
     told: list[tuple[int, int]] = []
     summary, out = _distil(inputs, told)
     assert {file.name for file in (out / "adapter").iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
-    assert summary["pairs"] == 3
+    assert (summary["pairs"], summary["retention_prompts"]) == (3, 5)
     assert summary["steps"] == 6
     assert told == sorted(told)
     assert told[-1][0] == told[-1][1]
@@ -99,6 +104,28 @@ def test_a_longer_training_keeps_more_unrelated_prompts(monkeypatch: pytest.Monk
     few = replace(inputs, settings=inputs.settings.model_copy(update={"epochs": 1, "batch_size": 3}))
     one, _ = _distil(few, name="one")
     assert (one["steps"], one["retention_prompts"]) == (1, 1)
+
+
+def test_a_text_to_read_is_kept_and_is_never_an_earlier_turn(
+    monkeypatch: pytest.MonkeyPatch, inputs: StageInputs
+) -> None:
+    kept: list[Kept] = []
+    earlier: set[str] = set()
+
+    def keep(*given: Any) -> list[Kept]:
+        kept.extend(replace(each, is_finished=True) for each in retention_keep(*given))
+        return kept
+
+    def ask(question: str, chance: random.Random, exchanges: Sequence[tuple[str, str]]) -> list[Message]:
+        earlier.update(unrelated for unrelated, _ in exchanges)
+        return asked(question, chance, exchanges)
+
+    retention_keep = retention.keep
+    monkeypatch.setattr(retention, "keep", keep)
+    monkeypatch.setattr(training, "asked", ask)
+    _distil(inputs)
+    assert kept[4].question == reading.tasks()[0]
+    assert earlier == {each.question for each in kept[:4]}
 
 
 def test_the_canary_is_what_plain_peft_computes(inputs: StageInputs) -> None:
