@@ -4,7 +4,7 @@ Such pairs are marked, and one of them is kept for each fact, so that training s
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from worker.grading import agrees
@@ -19,7 +19,12 @@ CLOSED = Sampling(max_tokens=24, scored=True)
 KNOWN = "known already"
 
 
-async def mark_known(writer: Writer, pairs: Sequence[Pair], dropped: Counter[str]) -> list[Pair]:
+async def mark_known(
+    writer: Writer,
+    pairs: Sequence[Pair],
+    dropped: Counter[str],
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[Pair]:
     """The pairs, those marked that the model knows, in their order; of these one a fact, and none sampled.
 
     The rest of these are counted in `dropped`. Each pair whose question was put tells how sure the model was of what it
@@ -27,12 +32,22 @@ async def mark_known(writer: Writer, pairs: Sequence[Pair], dropped: Counter[str
 
     Each question is put once, as a client puts it, and what comes is graded by the fact that it asks for, or else by
     the teacher's answer. Requests by rule are not put: what they ask for is in other pairs, or in the sentence alone.
+    `progress` is told how many were put, and of how many.
     """
     first: dict[Question, Pair] = {}
     for pair in pairs:
         if pair.question.kind not in BY_RULE:
             first.setdefault(pair.question, pair)
-    told = await together(_ask(writer, pair) for pair in first.values())
+    done = 0
+
+    async def one(pair: Pair) -> tuple[bool, float | None]:
+        nonlocal done
+        said = await _ask(writer, pair)
+        done += 1
+        progress(done, len(first))
+        return said
+
+    told = await together(one(pair) for pair in first.values())
     said = dict(zip(first, told, strict=True))
     kept: list[Pair] = []
     facts: set[object] = set()

@@ -36,8 +36,8 @@ from worker.stages.teaching import Teaching
 
 GOALS = {Effort.QUICK: Goal(0.9, rounds=1), Effort.STANDARD: Goal(0.95, rounds=3), Effort.THOROUGH: Goal(1.0, rounds=4)}
 """What the pairs are to cover, by effort."""
-AFTERWARDS = 2
-"""Steps of progress after the questions: looking at what is known, and asking again."""
+LOOKING = 0.25
+"""Of the time that answering takes, what it takes to look at what is known: about that, as progress has it."""
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
@@ -87,20 +87,27 @@ async def _answer(
         longest=LONGEST_FREE_ANSWER if teaching.is_strong else LONGEST_ANSWER,
         grounded=not teaching.is_strong,
     )
-    total = len(questions) + AFTERWARDS
+    looking = round(len(questions) * LOOKING)
+    total = len(questions) + looking + 1  # for asking again
 
     async with open_writer(inputs) as writer:
 
-        async def pairs_for(asked: Sequence[Question], tell: Progress = lambda *_: None) -> Answered:
+        async def pairs_for(
+            asked: Sequence[Question], tell: Progress = lambda *_: None, tell_looking: Progress = lambda *_: None
+        ) -> Answered:
             found = await answer(
                 writer, asked, teaching.passages, teaching.subjects, teaching.messages, answering, tell
             )
             found.pairs = rehearsal.without_old_exam(inputs, found.pairs, found.dropped)
             found.pairs = without_copies(found.pairs, found.dropped)
-            found.pairs = await mark_known(writer, found.pairs, found.dropped)
+            found.pairs = await mark_known(writer, found.pairs, found.dropped, tell_looking)
             return found
 
-        answered = await pairs_for(questions, lambda done, _: progress(done, total))
+        answered = await pairs_for(
+            questions,
+            lambda done, _: progress(done, total),
+            lambda done, of: progress(len(questions) + looking * done // of, total),
+        )
         progress(total - 1, total)
         rounds = await cover(
             writer,

@@ -22,7 +22,9 @@ def test_what_is_known_is_marked_and_kept_once_a_fact() -> None:
     paint = Pair(PAINT, "Brown paint keeps it off.", sampled=False)
     pairs = [Pair(WHEN, "In 1889.", False), Pair(WHEN, "1889.", True), Pair(YEAR_OF, "1889.", False), cloze, paint]
     dropped: Counter[str] = Counter()
-    kept = asyncio.run(mark_known(writer, pairs, dropped))
+    told: list[tuple[int, int]] = []
+    kept = asyncio.run(mark_known(writer, pairs, dropped, lambda done, of: told.append((done, of))))
+    assert told == [(1, 3), (2, 3), (3, 3)]
     assert [(pair.question, pair.known, pair.sampled) for pair in kept] == [
         (WHEN, True, False),
         (cloze.question, False, False),

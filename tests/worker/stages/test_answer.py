@@ -55,6 +55,9 @@ def test_pairs_with_the_facts_own_sentence_where_the_teacher_fails(
     assert summary == json.loads((out / "summary.json").read_text())
     assert told == sorted(told)
     assert told[-1][0] == told[-1][1]
+    questions = len((inputs.artefacts / "ask" / "questions.jsonl").read_text().splitlines())
+    looked = {done for done, _ in told if questions < done < told[-1][1]}
+    assert len(looked) > 1, "looking at what is known is told step by step"
 
 
 @pytest.mark.parametrize(("strong", "grounded"), [(10**12, True), (1, False)])
