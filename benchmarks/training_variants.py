@@ -10,7 +10,8 @@ questions of our own, which settings are tried on. A variant is a list of settin
   hidden states), mixed (kl, with a sampled answer to each question that the
   student begins; for answers_per_question of 2 or more), or sft (cross-entropy on the greedy answers);
 - `layers` that the adapter lies on: all, attention or mlp (as Llama, Qwen and Mistral call them);
-- `order` of the lessons: shuffled each epoch, or spread (each batch from all over the passages).
+- `order` of the lessons: shuffled each epoch, or spread (each batch from all over the passages);
+- `kept` in place: all, or plain (no questions on texts in the prompt; `reading.py` shows what comes of it).
 
 The empty variant changes nothing. Prints accuracy closed-book, how far it is from
 the first variant, what became of 200 general questions in points, the drift on unrelated prompts, and the seconds that
@@ -63,6 +64,7 @@ LAYERS: Final[dict[str, Layers]] = {
     "mlp": ["gate_proj", "up_proj", "down_proj"],
 }
 ORDERS: Final = {"shuffled": True, "spread": False}
+KEPT: Final = {"all": True, "plain": False}
 
 
 def main() -> None:
@@ -119,8 +121,9 @@ def vary(plan: Plan, variant: str) -> Plan:
     method = _chosen(METHODS, "objective", parts.pop("objective", "kl"))
     layers = _chosen(LAYERS, "layers", parts.pop("layers", "all"))
     shuffled = _chosen(ORDERS, "order", parts.pop("order", "shuffled"))
+    reads = _chosen(KEPT, "kept", parts.pop("kept", "all"))
     changed = trained_with(plan, [f"{name}={value}" for name, value in parts.items()])
-    way = replace(WAYS["pd"], adapter=replace(method, layers=layers, shuffled=shuffled))
+    way = replace(WAYS["pd"], adapter=replace(method, layers=layers, shuffled=shuffled, reads=reads))
     return replace(changed, ways={"pd": way}, variant=f"-{variant}" if variant else "")
 
 

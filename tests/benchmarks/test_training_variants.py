@@ -45,11 +45,13 @@ def test_a_variant_changes_what_it_names_and_nothing_else(plan: Plan) -> None:
 
 
 def test_layers_and_order_are_the_methods(plan: Plan) -> None:
-    plain, varied = (vary(plan, variant).ways["pd"].adapter for variant in ("", "layers=attention,order=spread"))
+    plain, varied = (
+        vary(plan, variant).ways["pd"].adapter for variant in ("", "layers=attention,order=spread,kept=plain")
+    )
     assert plain == PROMPT_DISTILLATION
     assert varied is not None
     assert varied.layers == ["q_proj", "k_proj", "v_proj", "o_proj"]
-    assert not varied.shuffled
+    assert (varied.shuffled, varied.reads) == (False, False)
     assert (varied.objective, varied.lessons) == (PROMPT_DISTILLATION.objective, PROMPT_DISTILLATION.lessons)
 
 
@@ -60,6 +62,7 @@ def test_layers_and_order_are_the_methods(plan: Plan) -> None:
         ("objective=magic", "no objective 'magic'"),
         ("layers=some", "no layers 'some'"),
         ("order=upwards", "no order 'upwards'"),
+        ("kept=none", "no kept 'none'"),
         ("learning_rate=-5", "learning_rate"),
         ("epochs=0", "epochs"),
         ("questions_per_fact=9", "questions_per_fact is no setting of the training"),

@@ -52,22 +52,22 @@ def prompts(purpose: str) -> tuple[str, ...]:
     return tuple(content[purpose])
 
 
-def prompts_for(draws: int) -> tuple[str, ...]:
+def prompts_for(draws: int, with_texts: bool = True) -> tuple[str, ...]:
     """The prompts of a training that draws one `draws` times: the longer it is, the more of them.
 
     Those that are gone over often are learnt by heart: after 1,716 steps with 99, each drawn 52 times, a model of 0.5B
     was 0.014 nats a token from the base model on them, and 0.30 on others.
     """
-    return training_prompts()[: PART * max(1, math.ceil(draws / TIMES / PART))]
+    return training_prompts(with_texts)[: PART * max(1, math.ceil(draws / TIMES / PART))]
 
 
-def training_prompts() -> tuple[str, ...]:
-    """All that trainings keep in place, in the order in which they take it.
+def training_prompts(with_texts: bool = True) -> tuple[str, ...]:
+    """All that trainings keep in place, in the order in which they take it; `with_texts`, those to read among it.
 
     As many questions are put as people type them as among the lessons: else small letters would mean the document.
     """
     chance = random.Random("retention")  # noqa: S311 - the same each time on purpose
-    tasks = iter(reading.tasks())
+    tasks = iter(reading.tasks() if with_texts else ())
     ordered: list[str] = []
     for number, prompt in enumerate(prompts("train"), 1):
         ordered.append(typed(prompt, chance) if chance.random() < WORDING_SHARE else prompt)

@@ -60,6 +60,7 @@ class Method:
         objective: what they are learnt by.
         layers: what the adapter lies on.
         shuffled: whether each epoch has the lessons in another order.
+        reads: whether questions on texts in the prompt are kept in place, too.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Method:
     objective: training.Objective
     layers: Layers = EVERY_LAYER
     shuffled: bool = True
+    reads: bool = True
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress, method: Method | None = None) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def _run(
     steps = training.steps_of(plan, len(pairs))
     prepared = max(1, steps // 8)  # answers to keep and targets take about an eighth of the training's time
     total = prepared + steps
-    unrelated = retention.prompts_for(steps * RETENTION_BATCH) if settings.retention_weight else ()
+    unrelated = retention.prompts_for(steps * RETENTION_BATCH, method.reads) if settings.retention_weight else ()
     kept = retention.keep(student, unrelated, base_answers(student, inputs, unrelated, retention.MOST_TOKENS))
     progress(prepared // 2, total)
     lessons = method.lessons(student, pairs, Teaching(rehearsal.all_passages(inputs), inputs.base_model))
@@ -216,6 +218,6 @@ def _name(inputs: StageInputs, pairs: list[dict[str, Any]], method: Method) -> s
     """
     settings = inputs.settings.model_dump(mode="json")
     parent = inputs.parent.adapter_id if inputs.parent else None
-    way = [method.name, method.layers, method.shuffled, retention.training_prompts(), forms.FORMS]
+    way = [method.name, method.layers, method.shuffled, retention.training_prompts(method.reads), forms.FORMS]
     content = json.dumps([*way, settings, inputs.base_model_name, inputs.base_revision, parent, pairs], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
