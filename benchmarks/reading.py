@@ -72,15 +72,18 @@ def measure(options: argparse.Namespace) -> dict[str, drift.Drift]:
             found = [texts[index] for index, _ in ranker.best(asked.question, options.passages_read)]
             prompts.append(beside("\n\n".join(found), asked.question, briefly=False))
     device = choose_device()
-    rows = {}
+    rows: dict[str, drift.Drift] = {}
+    kept: list[retention.Kept] = []
     base = resolve_base_model(options.model, Path.home() / ".cache" / "ingrain")
     for folder in options.adapters:
         if not (folder / "adapter_config.json").is_file():
             raise ConfigurationError(f"{folder} holds no adapter: adapter_config.json is not there (--adapters).")
         student = load_student(base.folder, folder, device, choose_dtype(device))
-        with student.as_base():
-            answers = answers_to(student, prompts, retention.MOST_TOKENS)
-        rows[str(folder)] = drift.measure(student, retention.keep(student, prompts, answers))
+        if not kept:  # the base model answers alike below each adapter
+            with student.as_base():
+                answers = answers_to(student, prompts, retention.MOST_TOKENS)
+            kept = retention.keep(student, prompts, answers)
+        rows[str(folder)] = drift.measure(student, kept)
         say(f"{folder}: measured")
     return rows
 

@@ -1,5 +1,6 @@
 """Which passages suit a question best: by their words (BM25), by their meaning (embeddings), or by both."""
 
+import logging
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -9,6 +10,8 @@ import Stemmer
 from numpy.typing import NDArray
 
 from app.retrieval.embeddings import embed
+
+logging.getLogger("bm25s").setLevel(logging.NOTSET)  # it sets itself to DEBUG: let the service's level hold for it
 
 Method = Literal["bm25", "embeddings", "hybrid"]
 Scores = NDArray[np.float32]

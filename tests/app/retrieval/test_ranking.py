@@ -1,3 +1,4 @@
+import logging
 import os
 import subprocess
 import sys
@@ -88,3 +89,18 @@ def test_jax_keeps_off_the_gpu_unless_told_otherwise(set_before: str | None, pla
     program = "import app.retrieval.ranking, os; print(os.environ['JAX_PLATFORMS'])"
     told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == platforms
+
+
+def test_the_librarys_debug_lines_keep_to_the_services_log_level(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        Ranker(["The mill is old."], "bm25")
+    assert "bm25s" in {record.name for record in caplog.records}
+    caplog.clear()
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.INFO)
+    try:
+        Ranker(["The mill is old."], "bm25")
+    finally:
+        root.setLevel(before)
+    assert not caplog.records
