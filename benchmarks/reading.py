@@ -64,7 +64,7 @@ def measure(options: argparse.Namespace) -> dict[str, drift.Drift]:
     """
     use_all_cores()
     items = read_items(options.data, options.passages)
-    texts = [f"{item.title}. {item.passage}" if item.title else item.passage for item in items]
+    texts = [item.shown for item in items]
     ranker = Ranker(texts, "bm25")
     prompts = []
     for item in items:

@@ -47,7 +47,7 @@ def chat(items: Sequence[Item], item: Item, question: str, reading: Reading, fin
             return teacher_messages(item.title, item.passage, question, shown)
         case Reading.FOUND:
             found = [items[index] for index in find(question)]
-            text = "\n\n".join(f"{each.title}. {each.passage}" if each.title else each.passage for each in found)
+            text = "\n\n".join(each.shown for each in found)
             return teacher_messages("", text, question, shown)
 
 

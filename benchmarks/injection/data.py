@@ -27,6 +27,11 @@ class Item:
     passage: str
     questions: tuple[Asked, ...]
 
+    @property
+    def shown(self) -> str:
+        """The passage as a prompt has it that retrieval fills."""
+        return f"{self.title}. {self.passage}" if self.title else self.passage
+
 
 def read_items(file: Path, many: int | None) -> list[Item]:
     """The first `many` passages of a file (None: all of them).

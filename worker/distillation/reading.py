@@ -19,7 +19,7 @@ MOST_TEXTS = 3  # in a prompt: the one that the question is about, and others
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """An invented text, its title (empty where it has none) and questions that it answers."""
+    """An invented text, its title (empty where it has none) and questions that it answers, as many as each has."""
 
     title: str
     text: str
@@ -44,9 +44,8 @@ def tasks() -> tuple[str, ...]:
     about = random.Random("reading").sample(texts(), len(texts()))  # noqa: S311 - the same each time on purpose
     return tuple(
         _task(text, text.questions[(index + turn) % len(text.questions)], briefly=(index + turn) % 2 == 1)
-        for turn in range(max(len(text.questions) for text in texts()))
+        for turn in range(len(about[0].questions))
         for index, text in enumerate(about)
-        if turn < len(text.questions)
     )
 
 

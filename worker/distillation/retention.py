@@ -29,7 +29,7 @@ TIMES = 6
 PART = 100
 """Prompts are taken, and their answers are kept on the machine, in parts of so many."""
 PLAIN = 4
-"""How many plain prompts there are to each one with texts to read, as long as there are enough of the latter."""
+"""How many plain prompts there are to each one with texts to read."""
 MOST_TOKENS = 24  # of an answer; a longer one is kept as far as it goes: nothing says that it ended there
 
 

@@ -25,7 +25,7 @@ from worker.pairs.held_out import hold_out
 from worker.pairs.kinds import MULTI_FACT
 from worker.pairs.passages import Passage, split
 from worker.pairs.subjects import Subject
-from worker.pairs.writer import Completion, Sampling
+from worker.pairs.writer import Completion, Sampling, Writer
 from worker.pairs.writing import TURNED, Question
 
 (PASSAGE,) = split("doc_1", "The Hollin Museum", "The Hollin Museum was founded by Ada Pell in 1962.", words=1)
@@ -129,14 +129,18 @@ def answered(
 
 
 def answered_as(question: Question, reply: str, grounded: bool = True) -> Answered:
+    return answered_by(FixedWriter({question.text: reply}), question, grounded)
+
+
+def answered_by(writer: Writer, question: Question, grounded: bool = True, samples: int = 0) -> Answered:
     return asyncio.run(
         answer(
-            FixedWriter({question.text: reply}),
+            writer,
             [question],
             {BAKERY.id: BAKERY},
             {"doc_1": Subject("the Brack Bakery", "Brack Bakery", "the bakery")},
             lambda _, text: [{"role": "user", "content": text}],
-            Answering(samples=0, temperature=1.0, longest=64, grounded=grounded),
+            Answering(samples=samples, temperature=1.0, longest=64, grounded=grounded),
             lambda *_: None,
         )
     )
@@ -233,17 +237,8 @@ class TwoSaid:
 
 def test_a_sampled_answer_must_give_the_fact_that_the_greedy_one_gave() -> None:
     question = Question(BAKERY.id, "What happened at the Brack Bakery in 2014?", "open", None)
-    found = asyncio.run(
-        answer(
-            TwoSaid("Tomas Ekberg has run the Brack Bakery since 2014.", "A grey cat named Pilot sleeps there."),
-            [question],
-            {BAKERY.id: BAKERY},
-            {"doc_1": Subject("the Brack Bakery", "Brack Bakery", "the bakery")},
-            lambda _, text: [{"role": "user", "content": text}],
-            Answering(samples=1, temperature=1.0, longest=64, grounded=True),
-            lambda *_: None,
-        )
-    )
+    writer = TwoSaid("Tomas Ekberg has run the Brack Bakery since 2014.", "A grey cat named Pilot sleeps there.")
+    found = answered_by(writer, question, samples=1)
     assert [pair.sampled for pair in found.pairs] == [False]
     assert found.dropped == {filters.UNANSWERABLE: 1}
 
