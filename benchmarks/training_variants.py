@@ -14,8 +14,9 @@ questions of our own, which settings are tried on. A variant is a list of settin
 - `kept` in place: all, or plain (no questions on texts in the prompt; `reading.py` shows what comes of it).
 
 The empty variant changes nothing. Prints accuracy closed-book, how far it is from
-the first variant, what became of 200 general questions in points, the drift on unrelated prompts, and the seconds that
-the training took.
+the first variant, the training's own loss on the data's questions (at the tokens of the oracle's right answers, which
+says more than a few dozen right or wrong ones), what became of 200 general questions in points, the drift on unrelated
+prompts, and the seconds that the training took.
 """
 
 import argparse
@@ -30,11 +31,12 @@ from rich.console import Console
 from rich.table import Table
 
 from app.errors import ConfigurationError, IngrainError
+from benchmarks.injection.held_out_loss import held_out_loss
 from benchmarks.injection.intervals import Scores, difference, estimate
 from benchmarks.injection.methods import FINE_TUNING, MIXED, WAYS
 from benchmarks.injection.objectives import half_reversed, hidden_states, jensen_shannon, reverse_kl, top_k
 from benchmarks.injection.options import add_options, make_plan, trained_with
-from benchmarks.injection.run import Plan, run
+from benchmarks.injection.run import Plan, run, shows_examples, trained
 from benchmarks.injection.steps import be_quiet
 from benchmarks.squadshifts import scores_of
 from worker.distillation.student import EVERY_LAYER, Layers
@@ -77,7 +79,7 @@ def main() -> None:
     be_quiet()
     console = Console(width=120)
     try:
-        plan, _ = make_plan(options, ["pd"], options.effort, options.pairs_per_passage)
+        plan, _ = make_plan(options, ["oracle", "pd"], options.effort, options.pairs_per_passage)
         plans = {variant: vary(plan, variant) for variant in options.variants}
         rows = [measure(each, options.seeds) | {"variant": variant} for variant, each in plans.items()]
     except IngrainError as error:
@@ -88,6 +90,7 @@ def main() -> None:
         "variant",
         "accuracy, %",
         "against the first, points",
+        "held-out loss, nats",
         "general, points",
         "drift, nats",
         "training, s",
@@ -101,6 +104,7 @@ def main() -> None:
             row["variant"] or "as it is",
             f"{100 * accuracy.value:.1f} ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})",
             f"{100 * against.value:+.1f} ({100 * against.low:+.1f} to {100 * against.high:+.1f})",
+            "-" if row["held_out_loss"] is None else f"{row['held_out_loss']:.3f}",
             f"{-row['lost_points']:+.1f}",
             f"{row['drift']:.3f}",
             f"{row['seconds']:.0f}",
@@ -124,7 +128,7 @@ def vary(plan: Plan, variant: str) -> Plan:
     reads = _chosen(KEPT, "kept", parts.pop("kept", "all"))
     changed = trained_with(plan, [f"{name}={value}" for name, value in parts.items()])
     way = replace(WAYS["pd"], adapter=replace(method, layers=layers, shuffled=shuffled, reads=reads))
-    return replace(changed, ways={"pd": way}, variant=f"-{variant}" if variant else "")
+    return replace(changed, ways={**plan.ways, "pd": way}, variant=f"-{variant}" if variant else "")
 
 
 def _chosen(among: Mapping[str, Chosen], what: str, name: str) -> Chosen:
@@ -134,12 +138,18 @@ def _chosen(among: Mapping[str, Chosen], what: str, name: str) -> Chosen:
 
 
 def measure(plan: Plan, seeds: int) -> dict[str, Any]:
-    """A variant's scores, its retention and the seconds of its training, on average over the seeds."""
+    """A variant's scores, held-out loss, retention and the seconds of its training, on average over the seeds."""
     made = [run(plan, seed) for seed in range(seeds)]
+    losses = [
+        held_out_loss(trained(plan, seed, plan.ways["pd"]), plan.items, each.answers["oracle"], shows_examples(plan))
+        for seed, each in enumerate(made)
+    ]
+    known = [each.nats for each in losses if each]
     scores: Scores = scores_of(plan.items, [each.answers["pd"] for each in made], lambda grade: grade.holds)
     kept = [each.retention["pd"] for each in made]
     return {
         "scores": scores,
+        "held_out_loss": sum(known) / len(known) if known else None,
         "drift": sum(each["drift"]["nats"] for each in kept) / seeds,
         "lost_points": sum(each["lost_points"] for each in kept) / seeds,
         "seconds": sum(each.training["pd"] for each in made) / seeds,

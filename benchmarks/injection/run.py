@@ -130,6 +130,16 @@ def _adapter(plan: Plan, folder: Path, method: Method) -> Path:
     return folder / f"{method.name.replace(' ', '-')}-{plan.label}"
 
 
+def trained(plan: Plan, seed: int, way: Way) -> Student:
+    """The base model with the adapter that a way answers with, once `run` has made it."""
+    return _load(plan, plan.folder / f"seed-{seed}", way)
+
+
+def shows_examples(plan: Plan) -> bool:
+    """Whether the base model, as the teacher, is shown examples of answers."""
+    return parameters_of(plan.model) < STRONG_MODEL
+
+
 def _inputs(plan: Plan, folder: Path, seed: int) -> StageInputs:
     return StageInputs(
         job_id="benchmark",
@@ -208,7 +218,7 @@ def _answers(plan: Plan, folder: Path, name: str, way: Way, seed: int) -> Answer
     def find(question: str) -> Sequence[int]:
         return [index for index, _ in ranker.best(question, plan.passages_read)] if ranker else []
 
-    shown = parameters_of(plan.model) < STRONG_MODEL
+    shown = shows_examples(plan)
     chats = {
         asked.id: chat(plan.items, item, asked.question, way.reading, find, shown)
         for item in plan.items
