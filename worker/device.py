@@ -1,5 +1,7 @@
 """The device that models run on, and what they compute with there: alike in the engine and in the training."""
 
+from typing import Any
+
 import torch
 
 
@@ -29,3 +31,18 @@ def expect_many_shapes(device: torch.device) -> None:
     """
     if device.type == "cuda":
         torch.backends.cuda.enable_cudnn_sdp(False)
+
+
+def give_head_whole_blocks(model: Any) -> None:
+    """Hand a model's LM head its hidden states as one block in memory, also where only each row's last is asked for.
+
+    On CPUs PyTorch multiplies such a slice of several rows row by row, and in bfloat16 without the hardware for it:
+    with a vocabulary of 151,936 and two cores with AMX, one row took 428 ms and 16 rows 6,130 ms, as a block 23 ms
+    both; 16 rows in float32 took 274 ms, as a block 53 ms.
+    """
+
+    def copy(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        hidden, *rest = given
+        return (hidden.contiguous(), *rest)
+
+    model.get_output_embeddings().register_forward_pre_hook(copy)

@@ -45,3 +45,20 @@ def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native or including_emulation)
     assert choose_dtype(torch.device("cuda")) == dtype
+
+
+@pytest.mark.parametrize("loaded", ["engine", "training"])
+def test_the_head_has_the_last_of_each_row_as_one_block(tmp_path: Path, loaded: str) -> None:
+    folder, device = make_base(tmp_path / "base"), torch.device("cpu")
+    if loaded == "engine":
+        model = runner.load_base_model(folder, device, torch.float32)
+    else:
+        model, _ = student.load_base(folder, device, torch.float32)
+    head = model.get_output_embeddings()
+    given: list[torch.Tensor] = []
+    head.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+    hidden_RTD = torch.randn(3, 5, model.config.hidden_size)
+    last_R1V = head(hidden_RTD[:, -1:])
+    assert given[0].is_contiguous()
+    assert torch.equal(given[0], hidden_RTD[:, -1:])
+    assert torch.allclose(last_R1V, hidden_RTD[:, -1:] @ head.weight.T, atol=1e-5)

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from worker.cores import usable_cores
-from worker.device import expect_many_shapes
+from worker.device import expect_many_shapes, give_head_whole_blocks
 from worker.distillation.packing import Exchange, Pack, pack
 from worker.distillation.rendering import Renderer
 
@@ -100,6 +100,7 @@ def load_base(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[A
         use_safetensors=True,
         trust_remote_code=False,
     )
+    give_head_whole_blocks(model)
     model.to(device).eval().requires_grad_(False)
     _check_head(model)
     _check_tree(model)

@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from app.errors import ConfigurationError
-from worker.device import expect_many_shapes
+from worker.device import expect_many_shapes, give_head_whole_blocks
 from worker.engine.slots import ATTENTION, CacheShape, Slots, StepCache, Trunk, slot_attention
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ def load_base_model(folder: Path, device: torch.device, dtype: torch.dtype) -> A
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder, dtype=dtype, attn_implementation=ATTENTION, local_files_only=True, use_safetensors=True
     )
+    give_head_whole_blocks(model)
     return model.to(device).eval().requires_grad_(False)
 
 
