@@ -46,7 +46,8 @@ PEAK_RATES = {Effort.QUICK: 1e-3, Effort.STANDARD: 1e-3, Effort.THOROUGH: 7e-4}
 rate a model of 0.5B drifts nine times as far on unrelated prompts."""
 SMALL_MODEL = 134_515_008
 
-RETENTION_BATCH = 3  # beside the pairs of each step
+RETAINED = 3 / 8
+"""Retention prompts of a step for each of its pairs, so that what they weigh does not hang on the batch size."""
 CANARY_TOKENS = 24
 
 
@@ -125,7 +126,7 @@ def _run(
         batch_size=settings.batch_size,
         temperature=settings.kl_temperature,
         retention_weight=settings.retention_weight,
-        retention_batch=RETENTION_BATCH,
+        retention_batch=math.ceil(settings.batch_size * RETAINED),
         seed=settings.seed,
         name=_name(inputs, pairs, method),
         shuffled=method.shuffled,
@@ -134,7 +135,7 @@ def _run(
     steps = training.steps_of(plan, len(pairs))
     prepared = max(1, steps // 8)  # answers to keep and targets take about an eighth of the training's time
     total = prepared + steps
-    unrelated = retention.prompts_for(steps * RETENTION_BATCH, method.reads) if settings.retention_weight else ()
+    unrelated = retention.prompts_for(steps * plan.retention_batch, method.reads) if settings.retention_weight else ()
     kept = retention.keep(student, unrelated, base_answers(student, inputs, unrelated, retention.MOST_TOKENS))
     progress(prepared // 2, total)
     lessons = method.lessons(student, pairs, Teaching(rehearsal.all_passages(inputs), inputs.base_model))
