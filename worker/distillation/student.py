@@ -1,7 +1,8 @@
 """The network of teacher and student: the base model with a LoRA adapter, switched on or off.
 
 With the adapter off it is the base model, and with a passage in its prompt the teacher; with the adapter on it is the
-student. Only the adapter's weights are ever trained, and they are kept in float32 whatever the base is in.
+student. Only the adapter's weights are ever trained, and they are kept in float32 whatever the base is in; a pass
+computes with them in what the base is in.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any, Final, Literal
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.helpers import disable_input_dtype_casting
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -60,7 +62,13 @@ class Student:
                 f"{depth + 1} tokens do not fit into this model's attention window of {self.window}. Choose fewer "
                 "words a passage (passage_words)."
             )
-        return _hidden(self._decoder, pack, self.device)
+        dtype = self.head_VD.dtype
+        mixed = dtype is not torch.float32
+        with (
+            torch.autocast(self.device.type, dtype if mixed else None, enabled=mixed),
+            disable_input_dtype_casting(self.model, active=mixed),
+        ):
+            return _hidden(self._decoder, pack, self.device)
 
     @contextmanager
     def as_base(self) -> Iterator[None]:

@@ -204,3 +204,23 @@ def test_the_rate_rises_then_falls() -> None:
     assert rates[0] < rates[3] < rates[5] == 1
     assert rates[6:] == sorted(rates[6:], reverse=True)
     assert rates[-1] == pytest.approx(training.FINAL_RATE, abs=0.01)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_pass_computes_with_the_adapter_in_what_the_base_is_in_and_its_weights_stay_whole(
+    tiny_model: Path, dtype: torch.dtype
+) -> None:
+    student = new_student(tiny_model, rank=4, seed=0, device=torch.device("cpu"), dtype=dtype)
+    weights = student.trained_parameters()
+    for name, weight in weights.items():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+    made: set[torch.dtype] = set()
+    for name, module in student.model.named_modules():
+        if name.endswith(("lora_A.default", "lora_B.default")):
+            module.register_forward_hook(lambda _module, _given, output: made.add(output.dtype))
+    row = pack([student.renderer.exchange([{"role": "user", "content": "Who?"}], "Nobody.")])
+    student.hidden(row).float().square().sum().backward()  # type: ignore[no-untyped-call]
+    assert made == {dtype}
+    assert {weight.dtype for weight in weights.values()} == {torch.float32}
+    assert all(weight.grad is not None and weight.grad.dtype is torch.float32 for weight in weights.values())
