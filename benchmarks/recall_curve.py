@@ -4,7 +4,8 @@
         --pairs-per-passage 4 8 16 32 [--figure PATH] [--json PATH]
 
 The data, the questions and the options are those of `squadshifts.py`. The pairs of an effort are made once; each number
-of them trains an adapter of its own. Prints a row an adapter; the figure has a line an effort.
+of them trains an adapter of its own. Prints a row an adapter, with the training's own loss on the data's questions
+beside its accuracy (see `injection/held_out_loss.py`); the figure has a line an effort.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from rich.table import Table
 
 from app.errors import IngrainError
 from benchmarks.injection.figure import lines
+from benchmarks.injection.held_out_loss import mean_held_out_loss
 from benchmarks.injection.intervals import Estimate, estimate
 from benchmarks.injection.options import add_options, make_plan
 from benchmarks.injection.run import run
@@ -42,12 +44,21 @@ def main() -> None:
         console.print(f"[bold red]Error:[/] {error.detail}", highlight=False)
         sys.exit(1)
     table = Table(title=f"{options.data.stem}, {Path(options.model).name}: accuracy of the adapter, in %")
-    for heading in ("effort", "pairs a passage, at most", "pairs", "accuracy", "95 % interval", "seconds"):
+    for heading in (
+        "effort",
+        "pairs a passage, at most",
+        "pairs",
+        "accuracy",
+        "95 % interval",
+        "held-out loss, nats",
+        "seconds",
+    ):
         table.add_column(heading, justify="left" if heading == "effort" else "right")
     for point in points:
         accuracy: Estimate = point["accuracy"]
         interval = f"{100 * accuracy.low:.1f} to {100 * accuracy.high:.1f}"
-        figures = [f"{100 * accuracy.value:.1f}", interval, f"{point['seconds']:.0f}"]
+        loss = "-" if point["held_out_loss"] is None else f"{point['held_out_loss']:.3f}"
+        figures = [f"{100 * accuracy.value:.1f}", interval, loss, f"{point['seconds']:.0f}"]
         table.add_row(point["effort"], str(point["most"]), str(point["pairs"]), *figures)
     console.print(table)
     console.print("; ".join(f"{name} {100 * share:.1f}" for name, share in levels), highlight=False)
@@ -85,6 +96,7 @@ def measure(options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[tup
                     "most": most,
                     "pairs": sum(each.pairs["trained_on"] for each in made) // len(made),
                     "accuracy": found["pd"],
+                    "held_out_loss": mean_held_out_loss(plan, made),
                     "seconds": sum(each.seconds["pd"] for each in made) / len(made),
                 }
             )

@@ -31,12 +31,12 @@ from rich.console import Console
 from rich.table import Table
 
 from app.errors import ConfigurationError, IngrainError
-from benchmarks.injection.held_out_loss import held_out_loss
+from benchmarks.injection.held_out_loss import mean_held_out_loss
 from benchmarks.injection.intervals import Scores, difference, estimate
 from benchmarks.injection.methods import FINE_TUNING, MIXED, WAYS
 from benchmarks.injection.objectives import half_reversed, hidden_states, jensen_shannon, reverse_kl, top_k
 from benchmarks.injection.options import add_options, make_plan, trained_with
-from benchmarks.injection.run import Plan, run, shows_examples, trained
+from benchmarks.injection.run import Plan, run
 from benchmarks.injection.steps import be_quiet
 from benchmarks.squadshifts import scores_of
 from worker.distillation.student import EVERY_LAYER, Layers
@@ -140,16 +140,11 @@ def _chosen(among: Mapping[str, Chosen], what: str, name: str) -> Chosen:
 def measure(plan: Plan, seeds: int) -> dict[str, Any]:
     """A variant's scores, held-out loss, retention and the seconds of its training, on average over the seeds."""
     made = [run(plan, seed) for seed in range(seeds)]
-    losses = [
-        held_out_loss(trained(plan, seed, plan.ways["pd"]), plan.items, each.answers["oracle"], shows_examples(plan))
-        for seed, each in enumerate(made)
-    ]
-    known = [each.nats for each in losses if each]
     scores: Scores = scores_of(plan.items, [each.answers["pd"] for each in made], lambda grade: grade.holds)
     kept = [each.retention["pd"] for each in made]
     return {
         "scores": scores,
-        "held_out_loss": sum(known) / len(known) if known else None,
+        "held_out_loss": mean_held_out_loss(plan, made),
         "drift": sum(each["drift"]["nats"] for each in kept) / seeds,
         "lost_points": sum(each["lost_points"] for each in kept) / seeds,
         "seconds": sum(each.training["pd"] for each in made) / seeds,
