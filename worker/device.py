@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch import Tensor
 
 
 def choose_device() -> torch.device:
@@ -33,16 +34,21 @@ def expect_many_shapes(device: torch.device) -> None:
         torch.backends.cuda.enable_cudnn_sdp(False)
 
 
+def one_block(states: Tensor) -> Tensor:
+    """A copy without gaps. `contiguous()` leaves a single row as it is, whose strides still tell of the gaps."""
+    return states.clone(memory_format=torch.contiguous_format)
+
+
 def give_head_whole_blocks(model: Any) -> None:
     """Hand a model's LM head its hidden states as one block in memory, also where only each row's last is asked for.
 
     On CPUs PyTorch multiplies such a slice of several rows row by row, and in bfloat16 without the hardware for it:
-    with a vocabulary of 151,936 and two cores with AMX, one row took 428 ms and 16 rows 6,130 ms, as a block 23 ms
-    both; 16 rows in float32 took 274 ms, as a block 53 ms.
+    with a vocabulary of 151,936 and two cores with AMX, 16 rows took 7,850 ms, as a block 25 ms, and a single one half
+    a second; 16 rows in float32 took 425 ms, as a block 69 ms (`benchmarks/lm_head.py`).
     """
 
-    def copy(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    def copy(_: torch.nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         hidden, *rest = given
-        return (hidden.contiguous(), *rest)
+        return (one_block(hidden), *rest)
 
     model.get_output_embeddings().register_forward_pre_hook(copy)

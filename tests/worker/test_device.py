@@ -47,8 +47,9 @@ def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(
     assert choose_dtype(torch.device("cuda")) == dtype
 
 
+@pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize("loaded", ["engine", "training"])
-def test_the_head_has_the_last_of_each_row_as_one_block(tmp_path: Path, loaded: str) -> None:
+def test_the_head_has_the_last_of_each_row_as_one_block(tmp_path: Path, loaded: str, rows: int) -> None:
     folder, device = make_base(tmp_path / "base"), torch.device("cpu")
     if loaded == "engine":
         model = runner.load_base_model(folder, device, torch.float32)
@@ -57,8 +58,9 @@ def test_the_head_has_the_last_of_each_row_as_one_block(tmp_path: Path, loaded: 
     head = model.get_output_embeddings()
     given: list[torch.Tensor] = []
     head.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
-    hidden_RTD = torch.randn(3, 5, model.config.hidden_size)
+    hidden_RTD = torch.randn(rows, 5, model.config.hidden_size)
     last_R1V = head(hidden_RTD[:, -1:])
-    assert given[0].is_contiguous()
+    width = model.config.hidden_size
+    assert given[0].stride() == (width, width, 1)
     assert torch.equal(given[0], hidden_RTD[:, -1:])
     assert torch.allclose(last_R1V, hidden_RTD[:, -1:] @ head.weight.T, atol=1e-5)
