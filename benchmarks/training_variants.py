@@ -6,8 +6,7 @@
 The data, the questions and the other options are those of `squadshifts.py`; data/invented.jsonl has passages and
 questions of our own, which settings are tried on. A variant is a list of settings of a job by name, and of
 
-- `objective`: kl (the method's own), reverse, jsd, half (half kl, half reverse), sharp50 and sharp25
-  (kl from a teacher at half or a quarter of the temperature), top20, top64, hidden (kl and the last
+- `objective`: kl (the method's own), reverse, jsd, half (half kl, half reverse), top20, top64, hidden (kl and the last
   hidden states), mixed (kl, with a sampled answer to each question that the
   student begins; for answers_per_question of 2 or more), or sft (cross-entropy on the greedy answers);
 - `layers` that the adapter lies on: all, attention or mlp (as Llama, Qwen and Mistral call them);
@@ -40,7 +39,6 @@ from benchmarks.injection.objectives import (
     hidden_states,
     jensen_shannon,
     reverse_kl,
-    sharpened,
     top_k,
 )
 from benchmarks.injection.options import add_options, make_plan, trained_with
@@ -61,8 +59,6 @@ METHODS: Final[dict[str, Method]] = {
             "reverse": reverse_kl,
             "jsd": jensen_shannon,
             "half": half_reversed,
-            "sharp50": sharpened(0.5),
-            "sharp25": sharpened(0.25),
             "top20": top_k(20),
             "top64": top_k(64),
             "hidden": hidden_states(1.0),

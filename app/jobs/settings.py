@@ -31,6 +31,9 @@ class JobSettings(BaseModel):
     epochs: int | None = Field(None, ge=1, le=100, description="Passes over the pairs.")
     batch_size: int | None = Field(None, ge=1, le=512, description="Sequences a step.")
     kl_temperature: float | None = Field(None, ge=0.1, le=10, description="Temperature of the divergence.")
+    teacher_temperature: float | None = Field(
+        None, ge=0.1, le=10, description="Of the teacher alone, as a share of kl_temperature; below 1 it is surer."
+    )
     retention_weight: float | None = Field(None, ge=0, le=100, description="Weight of what must not be forgotten.")
     max_drift: float | None = Field(
         None,
@@ -62,6 +65,7 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "epochs": 3,
         "batch_size": 8,
         "kl_temperature": 1.0,
+        "teacher_temperature": 0.5,
         "retention_weight": 1.0,
         "rehearsal": 1.0,
     },
@@ -73,6 +77,7 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "epochs": 5,
         "batch_size": 8,
         "kl_temperature": 1.0,
+        "teacher_temperature": 0.5,
         "retention_weight": 1.0,
         "rehearsal": 2.0,
     },
@@ -84,6 +89,7 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "epochs": 6,
         "batch_size": 8,
         "kl_temperature": 1.0,
+        "teacher_temperature": 0.5,
         "retention_weight": 1.0,
         "rehearsal": 4.0,
     },
@@ -110,6 +116,7 @@ class ResolvedSettings(BaseModel):
     epochs: int
     batch_size: int
     kl_temperature: float
+    teacher_temperature: float
     retention_weight: float
     max_drift: float | None
     min_retention: float

@@ -79,7 +79,7 @@ def _mixed(student: Student, pairs: list[dict[str, Any]], teaching: Teaching) ->
         for place, prompt, start, rest in zip(places, opened, begun, ended, strict=True)
         if rest.is_finished
     }
-    targets = teacher.targets(student, list(exchanges.values()))
+    targets = teacher.targets(student, list(exchanges.values()), temperature=teaching.temperature)
     for (place, exchange), target in zip(exchanges.items(), targets, strict=True):
         lessons[place] = replace(lessons[place], answer=exchange.answer, target=target)
     return lessons

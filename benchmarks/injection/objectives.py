@@ -33,22 +33,6 @@ def reverse_kl(student_ND: Tensor, teacher_ND: Tensor, head_VD: Tensor, temperat
     return _by_chunks(student_ND, teacher_ND, head_VD, temperature, rule)
 
 
-def sharpened(share: float) -> Callable[[Tensor, Tensor, Tensor, float], Tensor]:
-    """Forward KL, times the temperature's square, from a teacher at `share` of the student's temperature.
-
-    Between the method's own loss, at 1, and at 0 fine-tuning on what the teacher thinks likeliest at each token.
-    """
-
-    def objective(student_ND: Tensor, teacher_ND: Tensor, head_VD: Tensor, temperature: float) -> Tensor:
-        def rule(log_q: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-            log_p = _log_softmax(teacher, head_VD, temperature * share)
-            return (log_p.exp() * (log_p - log_q)).sum(-1) * temperature**2
-
-        return _by_chunks(student_ND, teacher_ND, head_VD, temperature, rule)
-
-    return objective
-
-
 def half_reversed(student_ND: Tensor, teacher_ND: Tensor, head_VD: Tensor, temperature: float) -> Tensor:
     """The mean of the forward and the reverse KL."""
     forward = forward_kl(student_ND, teacher_ND, head_VD, temperature)

@@ -21,7 +21,16 @@ from benchmarks.injection.steps import say
 from worker.base_model import resolve_base_model
 
 TRAINING: Final = frozenset(
-    ("rank", "learning_rate", "epochs", "batch_size", "kl_temperature", "retention_weight", "max_drift")
+    (
+        "rank",
+        "learning_rate",
+        "epochs",
+        "batch_size",
+        "kl_temperature",
+        "teacher_temperature",
+        "retention_weight",
+        "max_drift",
+    )
 )
 """The settings of a job that the training alone depends on."""
 _RETRIEVAL: Final = ("bm25", "embeddings", "hybrid")

@@ -18,7 +18,10 @@ ROW_TOKENS = 1024  # of one forward pass; attention grows with its square
 
 @torch.no_grad()
 def targets(
-    student: Student, exchanges: Sequence[Exchange], tell: Callable[[int], None] = lambda _: None
+    student: Student,
+    exchanges: Sequence[Exchange],
+    tell: Callable[[int], None] = lambda _: None,
+    temperature: float = 1.0,
 ) -> list[Tensor]:
     """For each exchange, in order, the base model's last hidden states: (answer tokens, D), on the CPU.
 
@@ -26,6 +29,7 @@ def targets(
         student: asked with its adapter off.
         exchanges: prompts (with the passage, for a teacher) and answers.
         tell: called with the number of exchanges that are done.
+        temperature: of the teacher's distributions. The states are divided by it, so that their logits are.
     """
     order = sorted(range(len(exchanges)), key=lambda index: exchanges[index].inputs)  # alike ones side by side
     found: dict[int, Tensor] = {}
@@ -34,6 +38,6 @@ def targets(
             hidden_ND = student.hidden(pack(run)).cpu()
             lengths = [len(exchange.answer) for exchange in run]
             for part in torch.split(hidden_ND, lengths):
-                found[order[len(found)]] = part.clone()  # not a view that keeps its whole row alive
+                found[order[len(found)]] = part / temperature  # no view, which would keep its whole row alive
             tell(len(found))
     return [found[index] for index in range(len(exchanges))]

@@ -138,7 +138,8 @@ def _run(
     unrelated = retention.prompts_for(steps * plan.retention_batch, method.reads) if settings.retention_weight else ()
     kept = retention.keep(student, unrelated, base_answers(student, inputs, unrelated, retention.MOST_TOKENS))
     progress(prepared // 2, total)
-    lessons = method.lessons(student, pairs, Teaching(rehearsal.all_passages(inputs), inputs.base_model))
+    teaching = Teaching(rehearsal.all_passages(inputs), inputs.base_model, settings.teacher_temperature)
+    lessons = method.lessons(student, pairs, teaching)
     progress(prepared, total)
     training_began = time.monotonic()
 
@@ -195,7 +196,7 @@ def _lessons(student: Student, pairs: list[dict[str, Any]], teaching: Teaching) 
         if pair["quoted"]:
             chat = quoting_messages(pair["answer"])
         exchanges.append(student.renderer.exchange(chat, pair["answer"]))
-    targets = teacher.targets(student, exchanges)
+    targets = teacher.targets(student, exchanges, temperature=teaching.temperature)
     return [
         training.Lesson(pair["question"], exchange.answer, target)
         for pair, exchange, target in zip(pairs, exchanges, targets, strict=True)

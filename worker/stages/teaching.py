@@ -15,10 +15,11 @@ class Teaching:
     """The teacher's chats about the passages of a job.
 
     A weak base model is shown examples, and reads the passage with its subject named; a strong one reads it under its
-    title and heading.
+    title and heading. `temperature` is its own in training, as a share of the divergence's.
     """
 
-    def __init__(self, passages: Sequence[Passage], base_model: Path) -> None:
+    def __init__(self, passages: Sequence[Passage], base_model: Path, temperature: float = 1.0) -> None:
+        self.temperature = temperature
         self.is_strong = parameters_of(base_model) >= STRONG_MODEL
         self.passages = {passage.id: passage for passage in passages}
         self.outlines = {document: outline_of(those) for document, those in by_document(passages).items()}

@@ -14,7 +14,7 @@ from worker.distillation.generation import greedy
 from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student, new_student
 from worker.pairs.passages import Passage
-from worker.stages.distil import PROMPT_DISTILLATION
+from worker.stages.distil import PROMPT_DISTILLATION, Method
 from worker.stages.teaching import Teaching
 
 PASSAGE = Passage("p1", "doc_1", "The Hollin Museum", None, *["Ada Pellrow founded the Hollin Museum in 1962."] * 2)
@@ -76,3 +76,18 @@ def test_an_answer_that_does_not_end_stays_the_sampled_one(student: Student, bas
 def test_where_none_is_sampled_none_can_be_mixed(student: Student, base: Path) -> None:
     with pytest.raises(StageError, match="answers_per_question"):
         MIXED.lessons(student, [pair("Ada.", sampled=False)], Teaching([PASSAGE], base))
+
+
+@pytest.mark.parametrize("method", [PROMPT_DISTILLATION, MIXED])
+def test_a_teacher_at_another_temperature_has_its_logits_divided_by_it(
+    student: Student, base: Path, method: Method
+) -> None:
+    pairs = [pair("Ada Pellrow.", sampled=False), pair("Ada.", sampled=True)]
+    student.end_tokens = [student.renderer.end, *range(100)]  # so that what is mixed ends soon
+    plain, sharp = (method.lessons(student, pairs, Teaching([PASSAGE], base, share)) for share in (1.0, 0.5))
+    for lesson, sharpened in zip(plain, sharp, strict=True):
+        assert sharpened.answer == lesson.answer
+        wanted = (lesson.target @ student.head_VD.T).softmax(-1) ** 2
+        torch.testing.assert_close(
+            (sharpened.target @ student.head_VD.T).softmax(-1), wanted / wanted.sum(-1, keepdim=True)
+        )

@@ -12,7 +12,6 @@ from benchmarks.injection.objectives import (
     hidden_states,
     jensen_shannon,
     reverse_kl,
-    sharpened,
     top_k,
 )
 from worker.distillation.loss import CHUNK, forward_kl
@@ -55,12 +54,6 @@ def plain_top_3(student: Tensor, teacher: Tensor, head: Tensor) -> Tensor:
     return torch.stack(values) * TEMPERATURE**2
 
 
-def plain_sharpened(student: Tensor, teacher: Tensor, head: Tensor) -> Tensor:
-    """Of a teacher at half the student's temperature."""
-    q, p = log_p(student, head), log_p(teacher * 2, head)
-    return torch.nn.functional.kl_div(q, p, log_target=True, reduction="none").sum(-1) * TEMPERATURE**2
-
-
 def plain_hidden(student: Tensor, teacher: Tensor, head: Tensor) -> Tensor:
     apart: Tensor = (student - teacher).norm(dim=-1) / teacher.norm(dim=-1)
     return plain_reverse_kl(teacher, student, head) + 0.5 * apart**2
@@ -74,7 +67,6 @@ def plain_hidden(student: Tensor, teacher: Tensor, head: Tensor) -> Tensor:
         (half_reversed, plain_half_reversed, False),
         (jensen_shannon, plain_jensen_shannon, False),
         (top_k(3), plain_top_3, False),
-        (sharpened(0.5), plain_sharpened, False),
         (hidden_states(0.5), plain_hidden, False),
     ],
 )

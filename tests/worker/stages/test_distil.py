@@ -261,3 +261,22 @@ def _pair(
 def _write(file: Path, rows: list[dict[str, Any]]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_the_teachers_temperature_is_the_jobs_and_what_is_kept_is_not_sharpened(
+    monkeypatch: pytest.MonkeyPatch, inputs: StageInputs
+) -> None:
+    met: list[tuple[list[torch.Tensor], list[torch.Tensor]]] = []
+    train = training.train
+
+    def note(student: Any, lessons: Any, kept: Any, *others: Any) -> Any:
+        met.append(([lesson.target for lesson in lessons], [each.target for each in kept]))
+        return train(student, lessons, kept, *others)
+
+    monkeypatch.setattr(training, "train", note)
+    for share in (1.0, 0.5):
+        settings = inputs.settings.model_copy(update={"teacher_temperature": share})
+        _distil(replace(inputs, settings=settings), name=f"at {share}")
+    (lessons, kept), (sharp, kept_too) = met
+    assert all(torch.equal(one * 2, other) for one, other in zip(lessons, sharp, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(kept, kept_too, strict=True))
