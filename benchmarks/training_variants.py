@@ -7,16 +7,16 @@ The data, the questions and the other options are those of `squadshifts.py`; dat
 questions of our own, which settings are tried on. A variant is a list of settings of a job by name, and of
 
 - `objective`: kl (the method's own), reverse, jsd, half (half kl, half reverse), top20, top64, hidden (kl and the last
-  hidden states), mixed (kl, with a sampled answer to each question that the
-  student begins; for answers_per_question of 2 or more), or sft (cross-entropy on the greedy answers);
+  hidden states), mixed (kl, with a sampled answer to each question that the student begins; for answers_per_question
+  of 2 or more), or sft (cross-entropy on the greedy answers);
 - `layers` that the adapter lies on: all, attention or mlp (as Llama, Qwen and Mistral call them);
 - `order` of the lessons: shuffled each epoch, or spread (each batch from all over the passages);
 - `kept` in place: all, or plain (no questions on texts in the prompt; `reading.py` shows what comes of it).
 
 The empty variant changes nothing. Prints accuracy closed-book, how far it is from
-the first variant, the training's own loss on the data's questions (at the tokens of the oracle's right answers, which
-says more than a few dozen right or wrong ones), what became of 200 general questions in points, the drift on unrelated
-prompts, and the seconds that the training took.
+the first variant, the mean KL from the teacher on the data's questions (at the tokens of the oracle's right answers: a
+finer measure, but only between variants that are to come as near to the same teacher), what became of 200 general
+questions in points, the drift on unrelated prompts, and the seconds that the training took.
 """
 
 import argparse

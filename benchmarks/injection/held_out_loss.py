@@ -1,4 +1,7 @@
-"""What an adapter learnt of questions that it was not trained on, as a figure that two or three answers do not move."""
+"""What an adapter learnt of questions that it was not trained on, as a figure that two or three answers do not move.
+
+It compares adapters that were to come as near to the same teacher; one of a surer teacher is to be surer than this one.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +16,7 @@ from worker.distillation.student import Student
 
 
 def held_out_loss(student: Student, items: Sequence[Item], answers: Mapping[str, str], shown: bool) -> Drift | None:
-    """The training's own loss on the data's questions: how far the student, closed-book, is from its teacher.
+    """How far the student, closed-book, is from the base model that reads the right passage, on the data's questions.
 
     Args:
         student: with its adapter on.
