@@ -69,6 +69,18 @@ class Installation:
         """The process whose command line has these words."""
         return next((number for number, command in self.processes().items() if words in command), None)
 
+    @contextmanager
+    def worker_paused(self) -> Iterator[None]:
+        """Inside, no job gets on, however fast the machine is."""
+        wait_until(lambda: self.process_of("worker.main"), "a worker is there")
+        worker = self.process_of("worker.main")
+        assert worker
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
 
 class Up:
     """A running `ingrain up --json`."""

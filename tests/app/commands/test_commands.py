@@ -142,12 +142,13 @@ def test_ctrl_c_leaves_the_job_alone(service: Installation) -> None:
     )
     assert process.stdin
     assert process.stdout
-    process.stdin.write(TEXT)
-    process.stdin.close()
-    assert "The harbour of Velm" in process.stdout.readline()
-    os.kill(process.pid, signal.SIGINT)
-    assert "The job goes on" in process.stdout.read()
-    assert process.wait() == 130
+    with service.worker_paused():
+        process.stdin.write(TEXT)
+        process.stdin.close()
+        assert "The harbour of Velm" in process.stdout.readline()
+        os.kill(process.pid, signal.SIGINT)
+        assert "The job goes on" in process.stdout.read()
+        assert process.wait() == 130
 
 
 def test_without_a_service_the_way_to_start_it_is_said(nothing: Installation) -> None:

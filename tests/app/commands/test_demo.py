@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 from tests.installation import installed, wait_until
 
@@ -22,19 +23,24 @@ def test_a_demo_that_is_stopped_leaves_nothing_behind(tmp_path: Path) -> None:
             text=True,
         )
         assert demo.stdout
-        line = ""
-        while not line.startswith("2"):  # its service is up, the base model and the teacher were asked
-            line = demo.stdout.readline()
-            assert line, "the demo ended before it taught"
-        assert installation.process_of("worker.main")
-        engine = installation.processes()[installation.process_of("worker.engine") or 0]
-        assert "--max-loras 2 --max-lora-rank 64" in engine  # no more than it needs
-        demo.send_signal(signal.SIGINT)
+        _read_until("1", demo.stdout)  # its service is up
+        with installation.worker_paused():
+            _read_until("2", demo.stdout)  # the base model and the teacher were asked
+            engine = installation.processes()[installation.process_of("worker.engine") or 0]
+            assert "--max-loras 2 --max-lora-rank 64" in engine  # no more than it needs
+            demo.send_signal(signal.SIGINT)
         said = demo.stdout.read()
         assert demo.wait() == 130, said
         assert "nothing is left running" in said
         wait_until(lambda: not installation.processes(), "everything ends", 5)
         assert [path.name for path in installation.home.iterdir()] == ["models"]
+
+
+def _read_until(number: str, lines: IO[str]) -> None:
+    line = ""
+    while not line.startswith(number):
+        line = lines.readline()
+        assert line, f"the demo ended before its part {number}"
 
 
 def test_a_demo_whose_service_does_not_start_says_why() -> None:
