@@ -4,8 +4,8 @@
         --pairs-per-passage 4 8 16 32 [--figure PATH] [--json PATH]
 
 The data, the questions and the options are those of `squadshifts.py`. The pairs of an effort are made once; each number
-of them trains an adapter of its own. Prints a row an adapter, with the training's own loss on the data's questions
-beside its accuracy (see `injection/held_out_loss.py`); the figure has a line an effort.
+of them trains an adapter of its own. Prints a row an adapter, with how far it is from the teacher on the data's
+questions beside its accuracy (see `injection/held_out_loss.py`); the figure has a line an effort.
 """
 
 import argparse

@@ -43,8 +43,7 @@ def give_head_whole_blocks(model: Any) -> None:
     """Hand a model's LM head its hidden states as one block in memory, also where only each row's last is asked for.
 
     On CPUs PyTorch multiplies such a slice of several rows row by row, and in bfloat16 without the hardware for it:
-    with a vocabulary of 151,936 and two cores with AMX, 16 rows took 7,850 ms, as a block 25 ms, and a single one half
-    a second; 16 rows in float32 took 425 ms, as a block 69 ms (`benchmarks/lm_head.py`).
+    with a vocabulary of 151,936 and two cores with AMX, 16 rows took 8.4 s, as a block 26 ms (`benchmarks/lm_head.py`).
     """
 
     def copy(_: torch.nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -16,7 +16,7 @@ class Effort(StrEnum):
 
 
 class JobSettings(BaseModel):
-    """What a user may set. `None`: derived from `effort`, and for passages and learning rate from the base model."""
+    """What a user may set. `None`: derived from `effort`, and some from the base model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,7 +32,7 @@ class JobSettings(BaseModel):
     batch_size: int | None = Field(None, ge=1, le=512, description="Sequences a step.")
     kl_temperature: float | None = Field(None, ge=0.1, le=10, description="Temperature of the divergence.")
     teacher_temperature: float | None = Field(
-        None, ge=0.1, le=10, description="Of the teacher alone, as a share of kl_temperature; below 1 it is surer."
+        None, ge=0.1, le=10, description="Of the teacher, as a share of kl_temperature; by the base model."
     )
     retention_weight: float | None = Field(None, ge=0, le=100, description="Weight of what must not be forgotten.")
     max_drift: float | None = Field(
@@ -65,7 +65,6 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "epochs": 3,
         "batch_size": 8,
         "kl_temperature": 1.0,
-        "teacher_temperature": 0.5,
         "retention_weight": 1.0,
         "rehearsal": 1.0,
     },
@@ -77,7 +76,6 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "epochs": 5,
         "batch_size": 8,
         "kl_temperature": 1.0,
-        "teacher_temperature": 0.5,
         "retention_weight": 1.0,
         "rehearsal": 2.0,
     },
@@ -89,7 +87,6 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "epochs": 6,
         "batch_size": 8,
         "kl_temperature": 1.0,
-        "teacher_temperature": 0.5,
         "retention_weight": 1.0,
         "rehearsal": 4.0,
     },
@@ -99,8 +96,8 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
 class ResolvedSettings(BaseModel):
     """A job's settings with every value filled in.
 
-    `passage_words` and `learning_rate` stay None until the base model is known. The floors are the service's, which
-    `app.jobs.service.resolve_settings` fills in; here they are 0, which every adapter reaches.
+    `passage_words`, `learning_rate` and `teacher_temperature` stay None until the base model is known. The floors are
+    the service's, which `app.jobs.service.resolve_settings` fills in; here they are 0, which every adapter reaches.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -116,7 +113,7 @@ class ResolvedSettings(BaseModel):
     epochs: int
     batch_size: int
     kl_temperature: float
-    teacher_temperature: float
+    teacher_temperature: float | None
     retention_weight: float
     max_drift: float | None
     min_retention: float
@@ -133,6 +130,7 @@ def resolve(settings: JobSettings) -> ResolvedSettings:
     undecided = {
         "passage_words": None,
         "learning_rate": None,
+        "teacher_temperature": None,
         "max_drift": None,
         "min_retention": 0.0,
         "min_recall": 0.0,

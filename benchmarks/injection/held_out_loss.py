@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.injection.data import Item
 from benchmarks.injection.grading import grade
-from benchmarks.injection.run import Made, Plan, shows_examples, trained
+from benchmarks.injection.run import Made, Plan, load_trained, shows_examples
 from worker.distillation import drift, teacher
 from worker.distillation.drift import Drift
 from worker.distillation.prompts import student_messages, teacher_messages
@@ -46,7 +46,9 @@ def held_out_loss(student: Student, items: Sequence[Item], answers: Mapping[str,
 def mean_held_out_loss(plan: Plan, made: Sequence[Made]) -> float | None:
     """Of the adapters that `pd` answers with, one a seed, in nats a token; None where the oracle has nothing right."""
     losses = [
-        held_out_loss(trained(plan, seed, plan.ways["pd"]), plan.items, each.answers["oracle"], shows_examples(plan))
+        held_out_loss(
+            load_trained(plan, seed, plan.ways["pd"]), plan.items, each.answers["oracle"], shows_examples(plan)
+        )
         for seed, each in enumerate(made)
     ]
     known = [each.nats for each in losses if each]

@@ -130,7 +130,7 @@ def _adapter(plan: Plan, folder: Path, method: Method) -> Path:
     return folder / f"{method.name.replace(' ', '-')}-{plan.label}"
 
 
-def trained(plan: Plan, seed: int, way: Way) -> Student:
+def load_trained(plan: Plan, seed: int, way: Way) -> Student:
     """The base model with the adapter that a way answers with, once `run` has made it."""
     return _load(plan, plan.folder / f"seed-{seed}", way)
 

@@ -2,7 +2,7 @@
 
 With the adapter off it is the base model, and with a passage in its prompt the teacher; with the adapter on it is the
 student. Only the adapter's weights are ever trained, and they are kept in float32 whatever the base is in; a pass
-computes with them in what the base is in.
+computes with them in bfloat16 where the base is in it.
 """
 
 from collections.abc import Iterator
@@ -62,13 +62,12 @@ class Student:
                 f"{depth + 1} tokens do not fit into this model's attention window of {self.window}. Choose fewer "
                 "words a passage (passage_words)."
             )
-        dtype = self.head_VD.dtype
-        mixed = dtype is not torch.float32
+        mixed = self.head_VD.dtype is torch.bfloat16
         with (
-            torch.autocast(self.device.type, dtype if mixed else None, enabled=mixed),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=mixed),
             disable_input_dtype_casting(self.model, active=mixed),
         ):
-            return _hidden(self._decoder, pack, self.device)
+            return _hidden(self._decoder, pack, self.device).to(self.head_VD.dtype)  # autocast makes some norms float32
 
     @contextmanager
     def as_base(self) -> Iterator[None]:

@@ -42,7 +42,8 @@ class TrainingFailed(RuntimeError):
 class Lesson:
     """A question, the tokens of an answer to it, and what the teacher wants there: (answer tokens, D).
 
-    What the target is, is up to the objective; for `forward_kl` it is the teacher's last hidden states.
+    What the target is, is up to the objective; for `forward_kl` it is the teacher's last hidden states,
+    divided by its temperature.
     """
 
     question: str

@@ -280,3 +280,15 @@ def test_the_teachers_temperature_is_the_jobs_and_what_is_kept_is_not_sharpened(
     (lessons, kept), (sharp, kept_too) = met
     assert all(torch.equal(one * 2, other) for one, other in zip(lessons, sharp, strict=True))
     assert all(torch.equal(one, other) for one, other in zip(kept, kept_too, strict=True))
+
+
+def test_a_small_teacher_is_taken_at_half_its_temperature_and_a_job_may_set_another(
+    monkeypatch: pytest.MonkeyPatch, inputs: StageInputs
+) -> None:
+    small, _ = _distil(inputs, name="small")
+    named, _ = _distil(
+        replace(inputs, settings=inputs.settings.model_copy(update={"teacher_temperature": 0.8})), name="named"
+    )
+    monkeypatch.setattr(distil, "SURE_MODEL", 1)
+    large, _ = _distil(inputs, name="large")
+    assert [each["teacher_temperature"] for each in (small, named, large)] == [0.5, 0.8, 1.0]
