@@ -34,13 +34,7 @@ from app.errors import ConfigurationError, IngrainError
 from benchmarks.injection.held_out_loss import mean_held_out_loss
 from benchmarks.injection.intervals import Scores, difference, estimate
 from benchmarks.injection.methods import FINE_TUNING, MIXED, WAYS
-from benchmarks.injection.objectives import (
-    half_reversed,
-    hidden_states,
-    jensen_shannon,
-    reverse_kl,
-    top_k,
-)
+from benchmarks.injection.objectives import half_reversed, hidden_states, jensen_shannon, reverse_kl, top_k
 from benchmarks.injection.options import add_options, make_plan, trained_with
 from benchmarks.injection.run import Plan, run
 from benchmarks.injection.steps import be_quiet

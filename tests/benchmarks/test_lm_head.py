@@ -18,6 +18,13 @@ def test_each_dtype_and_number_of_rows_has_a_line(
     assert "8 x 64" in told
 
 
-def test_both_ways_take_time() -> None:
-    took = measure(torch.randn(512, 64), torch.randn(4, 10, 64)[:, -1:], times=3)
-    assert all(0 < each < 1000 for each in took)
+def test_a_slice_is_measured_as_it_lies_and_then_as_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def multiply(states: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        clock[0] += 1.0 if states.stride() == (8, 8, 1) else 3.0
+        return states
+
+    monkeypatch.setattr("benchmarks.lm_head.linear", multiply)
+    monkeypatch.setattr("benchmarks.lm_head.time.perf_counter", lambda: clock[0])
+    assert measure(torch.randn(64, 8), torch.randn(4, 10, 8)[:, -1:], times=3) == (3000, 1000)

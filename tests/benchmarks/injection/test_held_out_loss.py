@@ -1,4 +1,4 @@
-"""The training's loss on questions that were not trained on, beside the same computed plainly."""
+"""How far a student is from its teacher on questions that were not trained on, beside the same computed plainly."""
 
 from pathlib import Path
 

@@ -220,6 +220,9 @@ def test_a_pass_computes_with_the_adapter_in_what_the_base_is_in_and_its_weights
         if name.endswith(("lora_A.default", "lora_B.default")):
             module.register_forward_hook(lambda _module, _given, output: made.add(output.dtype))
     row = pack([student.renderer.exchange([{"role": "user", "content": "Who?"}], "Nobody.")])
+    decoder = student.model.get_base_model().get_decoder()  # type: ignore[operator]
+    decoder.norm.register_forward_hook(lambda _module, _given, output: output.float())  # as autocast has some
+    assert student.hidden(row).dtype is dtype
     student.hidden(row).float().square().sum().backward()  # type: ignore[no-untyped-call]
     assert made == {dtype}
     assert {weight.dtype for weight in weights.values()} == {torch.float32}
