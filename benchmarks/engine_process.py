@@ -1,9 +1,10 @@
-"""An engine for a benchmark: started on a free port as `ingrain up` starts it, and ended with it."""
+"""Engines for a benchmark: started on free ports as `ingrain up` starts one, and ended with it."""
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Final, Literal
 
@@ -47,42 +48,66 @@ def engine_settings(
 
 @contextmanager
 def running_engine(settings: Settings, dtype: str, logs: Path, arguments: Sequence[str] = ()) -> Iterator[str]:
-    """The URL of a running engine that asks for no key. Use it in the main thread.
+    """The URL of a running engine: `running_engines`, one of them."""
+    with running_engines(settings, dtype, logs, arguments, 1) as (url,):
+        yield url
+
+
+@contextmanager
+def running_engines(
+    settings: Settings, dtype: str, logs: Path, arguments: Sequence[str], many: int
+) -> Iterator[tuple[str, ...]]:
+    """The URLs of running engines that ask for no key. Use it in the main thread.
 
     Args:
         settings: of `engine_settings`.
-        dtype: what the engine computes in: auto, float32 or bfloat16.
-        logs: the folder for its log.
-        arguments: further ones of its command.
+        dtype: what the engines compute in: auto, float32 or bfloat16.
+        logs: the folder for their logs.
+        arguments: further ones of their command.
+        many: how many of them, side by side.
 
     Raises:
-        ConfigurationError: it does not start, or ends while it is used; the error has the last lines of its log.
+        ConfigurationError: one does not start, or ends while it is used; the error has the last lines of its log.
     """
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    part = Part(
+    parts: list[Part] = []
+    try:
+        for _ in range(many):
+            parts.append(_part(settings, dtype, logs, arguments, {part.address for part in parts}))
+            parts[-1].start()
+        for part in parts:
+            _wait_until_ready(part)
+        yield tuple(part.address for part in parts)
+    except EngineUnavailable as error:
+        ended = [part for part in parts if not part.is_running]
+        if not ended:
+            raise
+        raise ConfigurationError(_how_it_ended(ended[0])) from error
+    finally:
+        for part in parts:
+            part.terminate()
+        deadline = time.monotonic() + _STOP_SECONDS
+        while any(part.is_running for part in parts) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        for part in parts:
+            part.kill()
+
+
+def _part(settings: Settings, dtype: str, logs: Path, arguments: Sequence[str], taken: Collection[str]) -> Part:
+    """An engine on a port of its own, not started yet; the one after the first has its number in its log's name."""
+    url = next(url for url in (f"http://127.0.0.1:{free_port()}" for _ in count()) if url not in taken)
+    number = f"-{len(taken) + 1}" if taken else ""
+    return Part(
         name=settings.engine,
-        command=[*engine_command(settings, Path(settings.base_model), "127.0.0.1", port), "--dtype", dtype, *arguments],
+        command=[
+            *engine_command(settings, Path(settings.base_model), "127.0.0.1", int(url.rpartition(":")[2])),
+            *("--dtype", dtype, *arguments),
+        ],
         environment=engine_environment(settings, "", _QUIET_THREADS | os.environ),
         address=url,
-        log=logs / f"{settings.engine}-{dtype}.log",
+        log=logs / f"{settings.engine}-{dtype}{number}.log",
         check=lambda: why_not_ready(f"{url}/health"),
         has_family=settings.engine == "vllm",
     )
-    part.start()
-    try:
-        _wait_until_ready(part)
-        yield url
-    except EngineUnavailable as error:
-        if part.is_running:
-            raise
-        raise ConfigurationError(_how_it_ended(part)) from error
-    finally:
-        part.terminate()
-        deadline = time.monotonic() + _STOP_SECONDS
-        while part.is_running and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
-        part.kill()
 
 
 def _wait_until_ready(part: Part) -> None:

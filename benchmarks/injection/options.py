@@ -47,7 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--passages-read", type=int, default=3, help="passages that retrieval puts into the prompt")
     parser.add_argument("--engine", choices=ENGINES, default="embedded", help="what writes the pairs")
     parser.add_argument("--vllm-python", type=Path, help="the interpreter that has vLLM")
-    parser.add_argument("--rows", type=int, help="answers that the engine writes at once (its own number)")
+    parser.add_argument("--engines", type=int, default=1, help="how many of it, side by side (1)")
+    parser.add_argument("--rows", type=int, help="answers that an engine writes at once (its own number)")
     parser.add_argument("--work", type=Path, help="the run's folder (one of its own in the temporary folder)")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     parser.add_argument("--figure", type=Path, help="also draw the accuracies into this SVG file")
@@ -64,7 +65,7 @@ def make_plan(
     unknown = [name for name in methods if name not in WAYS]
     if unknown:
         raise ConfigurationError(f"There is no method {', '.join(unknown)}. Choose of {', '.join(WAYS)} (--methods).")
-    numbers = {name: getattr(options, name) for name in ("passages", "seeds", "passages_read", "rows")}
+    numbers = {name: getattr(options, name) for name in ("passages", "seeds", "passages_read", "engines", "rows")}
     for name, value in (*numbers.items(), ("pairs_per_passage", most_pairs)):
         if value is not None and value < 1:
             raise ConfigurationError(f"--{name.replace('_', '-')} is {value}; it has to be at least 1.")
@@ -93,6 +94,7 @@ def make_plan(
         retrieval=options.retrieval,
         passages_read=options.passages_read,
         engine=options.engine,
+        engines=options.engines,
         rows=options.rows,
         vllm_python=options.vllm_python,
         folder=_folder(options.work, settings),

@@ -12,7 +12,7 @@ from typing import Any, Final
 from app.jobs.settings import ResolvedSettings
 from app.retrieval.ranking import Method as Ranking
 from app.retrieval.ranking import Ranker
-from benchmarks.engine_process import EngineName, engine_settings, running_engine
+from benchmarks.engine_process import EngineName, engine_settings, running_engines
 from benchmarks.injection.answers import Answers, answer_all, chat, read_answers
 from benchmarks.injection.data import Item
 from benchmarks.injection.methods import FINE_TUNING, Reading, Way
@@ -46,7 +46,8 @@ class Plan:
         variant: tells adapters and their answers from those of other plans in the same folder, on the same pairs.
         most_pairs: of a passage; None: all that were made.
         retrieval: how passages are found, and how many are read.
-        engine: what writes the pairs; rows: how many answers at once, None: as many as it does by itself.
+        engine: what writes the pairs; engines: how many of it; rows: how many answers each writes at once, None: as
+            many as it does by itself.
         folder: of the run.
     """
 
@@ -59,6 +60,7 @@ class Plan:
     retrieval: Ranking
     passages_read: int
     engine: EngineName
+    engines: int
     rows: int | None
     vllm_python: Path | None
     folder: Path
@@ -164,14 +166,14 @@ def _make_pairs(plan: Plan, inputs: StageInputs, out: Path) -> None:
     )
     inputs.scratch.mkdir(parents=True, exist_ok=True)
     rows = ("--max-num-seqs", str(plan.rows)) if plan.rows else ()
-    with running_engine(settings, "auto", inputs.scratch, rows) as url:
+    with running_engines(settings, "auto", inputs.scratch, rows, plan.engines) as urls:
         for name, stage in (("read", read), ("ask", ask), ("answer", answer)):
             (out / name).mkdir()
             scratch = inputs.scratch / name
             scratch.mkdir(exist_ok=True)
             asking = replace(
                 inputs,
-                engine=EngineAddress((url,), concurrency=plan.rows or settings.engine_concurrency),
+                engine=EngineAddress(urls, concurrency=plan.rows or settings.engine_concurrency),
                 base_model_name=settings.base_model_name,
                 artefacts=out,
                 scratch=scratch,

@@ -50,7 +50,8 @@ def test_each_number_of_pairs_has_an_adapter_of_its_own(common: list[str], tmp_p
     table = run(
         "recall_curve",
         common,
-        *("--efforts", "quick", "--pairs-per-passage", "4", "1", "--work", tmp_path / "run"),
+        *("--efforts", "quick", "--pairs-per-passage", "4", "1", "--engines", "2"),
+        *("--work", tmp_path / "run"),
         *("--json", tmp_path / "out.json", "--figure", tmp_path / "out.svg"),
     )
     told: dict[str, Any] = json.loads((tmp_path / "out.json").read_text())
@@ -66,6 +67,8 @@ def test_each_number_of_pairs_has_an_adapter_of_its_own(common: list[str], tmp_p
     drawn = (tmp_path / "out.svg").read_text()
     assert "<svg" in drawn
     assert "quick" in drawn
+    logs = list((tmp_path / "run" / "quick" / "seed-0" / "scratch").glob("embedded-*.log"))
+    assert len(logs) == 2
 
 
 def test_variants_are_trained_on_the_same_pairs_and_told_beside_the_first(common: list[str], tmp_path: Path) -> None:

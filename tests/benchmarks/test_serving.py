@@ -13,7 +13,7 @@ from app.engine.client import EngineClient
 from app.engine.slots import AdapterFiles
 from app.errors import ConfigurationError
 from app.settings import Settings
-from benchmarks.engine_process import engine_settings, running_engine
+from benchmarks.engine_process import engine_settings, running_engine, running_engines
 from benchmarks.load import Measurement
 from benchmarks.serving import make_plan, make_rows
 from tests.benchmarks.conftest import Engine
@@ -62,6 +62,17 @@ def test_an_engine_is_started_and_ended(engine: Engine, tmp_path: Path) -> None:
         assert "at most 2" in refused.json()["error"]["message"]
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{url}/health")
+
+
+def test_several_engines_answer_side_by_side(engine: Engine, tmp_path: Path) -> None:
+    settings = engine_settings("embedded", engine.base, max_loras=1, max_lora_rank=8, vllm_python=None)
+    with running_engines(settings, "float32", tmp_path, (), 2) as urls:
+        assert len(set(urls)) == 2
+        for url in urls:
+            assert httpx.get(f"{url}/v1/models").json()["data"][0]["id"] == "base"
+    for url in urls:
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{url}/health")
 
 
 def test_an_engine_that_does_not_start_tells_its_last_words(tmp_path: Path) -> None:

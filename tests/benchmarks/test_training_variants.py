@@ -25,6 +25,7 @@ def plan(tmp_path: Path) -> Plan:
         retrieval="bm25",
         passages_read=1,
         engine="embedded",
+        engines=1,
         rows=None,
         vllm_python=None,
         folder=tmp_path,
