@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
-from worker.pairs.words import CAPITAL, SMALL, content_words, is_empty
+from worker.pairs.words import CAPITAL, REMEMBERED, SMALL, content_words, is_empty
 
 
 class Kind(StrEnum):
@@ -111,7 +112,8 @@ _ROLE = re.compile(
 )
 
 
-def facts_of(sentence_text: str, known: str = "") -> list[Fact]:
+@lru_cache(maxsize=REMEMBERED)
+def facts_of(sentence_text: str, known: str = "") -> tuple[Fact, ...]:
     """The facts of a passage's focus, most telling first; `known` is the subject's bare name, never a fact itself."""
     found: list[Fact] = []
     taken: list[tuple[int, int]] = []
@@ -121,7 +123,7 @@ def facts_of(sentence_text: str, known: str = "") -> list[Fact]:
             continue
         taken.append((start, stop))
         found.append(Fact(kind, target, key or target, sentence_text[:start], sentence_text[stop:]))
-    return found
+    return tuple(found)
 
 
 def covers(answer: str, fact: Fact) -> bool:

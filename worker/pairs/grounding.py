@@ -9,13 +9,14 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from worker.pairs.facts import Fact, Kind
 from worker.pairs.filters import COMMON, QUESTION_WORDS
 from worker.pairs.passages import Passage, sentences_of
 from worker.pairs.subjects import Subject
-from worker.pairs.words import is_empty, present, stems_of
+from worker.pairs.words import REMEMBERED, is_empty, present, stems_of
 
 DATED: Final = 2.0
 """How much a number of a question weighs, next to a word: one asked "in 2019" is not answered for 2014."""
@@ -62,7 +63,7 @@ def tie(question: str, about: str, passage: Passage, subject: Subject) -> Tie:
     """
     sentences = sentences_of(passage.text)
     if about not in sentences:
-        sentences = [*sentences, about]
+        sentences = (*sentences, about)
     asked = _telling(question, subject)
     texts = [_telling(sentence, subject) for sentence in sentences]
     fits = [_fit(asked, text, texts) for text in texts]
@@ -99,14 +100,15 @@ def is_no_answer(question: str, answer: str, fact: Fact) -> bool:
     return any(opening.match(question) and fact.kind in kinds for opening, kinds in _NO_ANSWERS)
 
 
-def _telling(text: str, subject: Subject) -> list[str]:
+@lru_cache(maxsize=REMEMBERED)
+def _telling(text: str, subject: Subject) -> tuple[str, ...]:
     """The stems of a text's telling words, in order, without the subject's and those that any question has."""
     skipped = stems_of(subject.bare) | QUESTION_WORDS
     found: list[str] = []
     for word in re.findall(r"\w+(?:'\w+)*", unicodedata.normalize("NFC", text).lower().replace("’", "'")):
         if not is_empty(word):
             found += stems_of(present(word.removesuffix("'s"))) - skipped
-    return found
+    return tuple(found)
 
 
 def _fit(asked: Sequence[str], text: Sequence[str], texts: Sequence[Sequence[str]]) -> float:
@@ -133,6 +135,8 @@ def _longest_run(asked: Sequence[str], text: Sequence[str]) -> int:
 
 
 def _alike(one: str, other: str) -> bool:
-    short, long = sorted((one, other), key=len)
+    if one == other:
+        return True
+    short, long = (one, other) if len(one) <= len(other) else (other, one)
     is_root = len(short) >= SAME_ROOT and len(long) - len(short) <= LONGEST_ENDING and short.isalpha()
-    return one == other or (is_root and long.startswith(short))
+    return is_root and long.startswith(short)

@@ -8,11 +8,14 @@ sentence before it; `focus` is the part that is its own, whose facts are to be a
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import sentencex
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from worker.pairs.words import REMEMBERED
 
 SMALL_MODEL = 300_000_000
 MIDDLE_MODEL = 3_000_000_000
@@ -131,7 +134,8 @@ def blocks(text: str) -> Iterator[Block]:
                 pass
 
 
-def sentences_of(text: str) -> list[str]:
+@lru_cache(maxsize=REMEMBERED)
+def sentences_of(text: str) -> tuple[str, ...]:
     """Sentences of a paragraph, each on one line. Abbreviations, decimals and initials do not end one."""
     found: list[str] = []
     for piece in sentencex.segment("en", " ".join(text.split())):
@@ -140,7 +144,7 @@ def sentences_of(text: str) -> list[str]:
             found[-1] = f"{found[-1]} {sentence}"
         elif sentence:
             found.append(sentence)
-    return found
+    return tuple(found)
 
 
 def _normalise(text: str) -> str:

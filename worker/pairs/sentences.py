@@ -7,7 +7,7 @@ from worker.pairs.facts import Fact
 from worker.pairs.passages import Passage, sentences_of
 
 
-def own_sentences(passage: Passage) -> list[str]:
+def own_sentences(passage: Passage) -> tuple[str, ...]:
     """The sentences of a passage's focus, each on one line."""
     return sentences_of(passage.focus)
 

@@ -1,6 +1,7 @@
 """Words of a text: which of them tell something, and what they are without their endings."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _LETTERS = [letter for letter in map(chr, range(0x10000)) if letter.isalpha()]
@@ -9,6 +10,11 @@ CAPITAL: Final = f"[{''.join(letter for letter in _LETTERS if letter.isupper())}
 SMALL: Final = f"[{''.join(letter for letter in _LETTERS if letter.islower())}]"
 """One small letter of any alphabet."""
 
+REMEMBERED: Final = 1 << 14
+"""Texts of which what was found is remembered: each question and sentence is looked at dozens of times."""
+
+_WORDS = re.compile(r"[\w']+")
+_ENDING = re.compile(r"(?:ing|ed|es|s|e)$")
 _EMPTY = frozenset(
     """
     a an the of in on at by for from with to and or but as that which who whom whose is are was were be been has have
@@ -49,12 +55,14 @@ def is_empty(word: str) -> bool:
     return word in _EMPTY
 
 
-def content_words(text: str) -> set[str]:
+@lru_cache(maxsize=REMEMBERED)
+def content_words(text: str) -> frozenset[str]:
     """The telling words of a text, lower case."""
-    return {word for word in re.findall(r"[\w']+", text.lower().replace("’", "'")) if word not in _EMPTY}
+    return frozenset(word for word in _WORDS.findall(text.lower().replace("’", "'")) if word not in _EMPTY)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def stems_of(text: str) -> frozenset[str]:
     """A text's words without articles and endings, so that "opened" is "open"."""
-    words = re.findall(r"[\w']+", text.lower())
-    return frozenset(re.sub(r"(?:ing|ed|es|s|e)$", "", word) for word in words if word not in {"the", "a", "an"})
+    words = _WORDS.findall(text.lower())
+    return frozenset(_ENDING.sub("", word) for word in words if word not in {"the", "a", "an"})
