@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 import httpx
 
+from app.engine.connections import Connections
 from app.errors import (
     BadEngineRequest,
     ConfigurationError,
@@ -63,7 +64,7 @@ class EngineClient:
                 base_url=self.url,
                 headers=headers,
                 timeout=httpx.Timeout(timeout, connect=_CONNECT_SECONDS),
-                limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
+                transport=Connections(most),
                 trust_env=False,
             )
 

@@ -8,6 +8,7 @@ import re
 
 from worker.pairs.facts import Fact, Kind
 from worker.pairs.subjects import Subject
+from worker.pairs.words import is_empty
 
 _LENGTH = re.compile(r"\b(?:met(?:re|er)s?|feet|foot|km|kilomet\w+|miles?|cm|centimet\w+|inch\w*)\b")
 _DURATION = re.compile(r"\b(?:second|minute|hour|day|night|week|month|year|decade)s?\b")
@@ -135,8 +136,9 @@ def noun_of(fact: Fact) -> str | None:
     if named:
         words = [word for word in named.group(1).split() if word.lower() not in _NO_NOUN]
         return " ".join(words[-3:]) or None
-    noun = _NOUN_BEFORE.search(fact.before)
-    return re.sub(r" (?:is|was|are|were)$", "", noun.group(1)) if noun else None
+    found = _NOUN_BEFORE.search(fact.before)
+    noun = re.sub(r" (?:is|was|are|were)$", "", found.group(1)) if found else ""
+    return noun if noun and not is_empty(noun.rpartition(" ")[2]) else None  # "the fact that Ada Pell" names no fact
 
 
 def _verbs(fact: Fact, subject: Subject) -> list[str]:

@@ -8,7 +8,7 @@ TEXT = "The museum opened in 1962. It was founded by Dr. Ada Pell.\nA ticket cos
 
 def test_a_fact_stands_in_the_sentence_that_it_was_found_in() -> None:
     sentences = own_sentences(PASSAGE)
-    assert sentences == ["The museum opened in 1962.", "It was founded by Dr. Ada Pell.", "A ticket costs 8 florins."]
+    assert sentences == ("The museum opened in 1962.", "It was founded by Dr. Ada Pell.", "A ticket costs 8 florins.")
     found = {fact.target: sentence_with(fact, sentences) for fact in facts_of(PASSAGE.focus)}
     assert found == {"1962": sentences[0], "Dr. Ada Pell": sentences[1], "8 florins": sentences[2]}
 

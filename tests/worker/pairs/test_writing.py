@@ -6,7 +6,7 @@ import pytest
 
 from worker.pairs.asking import Asking, ask, leads_for, samples_for
 from worker.pairs.facts import facts_of
-from worker.pairs.leads import leads
+from worker.pairs.leads import leads, noun_of
 from worker.pairs.outline import outline_of
 from worker.pairs.passages import split
 from worker.pairs.subjects import Subject, subject_of
@@ -50,6 +50,22 @@ def test_what_a_document_is_about(title: str, text: str, name: str, generic: str
 def test_leads_suit_the_fact(sentence: str, target: str, expected: str) -> None:
     (fact,) = [fact for fact in facts_of(sentence, MUSEUM.bare) if fact.target == target]
     assert expected in leads(fact, MUSEUM)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "target", "noun"),
+    [
+        ("A boat comes up the river Sarne.", "Sarne", "river"),
+        ("She kept the shoebox that Ada Pell had.", "Ada Pell", None),
+        ("It is known for the fact that Ada Pell slept there.", "Ada Pell", None),
+        ("They liked the way the Bargeman was cooked.", "Bargeman", None),
+    ],
+)
+def test_a_name_is_of_the_noun_before_it_and_not_of_a_word_that_leads_to_it(
+    sentence: str, target: str, noun: str | None
+) -> None:
+    (fact,) = [fact for fact in facts_of(sentence) if fact.target == target]
+    assert noun_of(fact) == noun
 
 
 @pytest.mark.parametrize(
