@@ -56,7 +56,7 @@ def main() -> None:
     for heading in ("adapter", "first", "second", "held out, new", "held out, old", "general, points", "drift", "s"):
         table.add_column(heading, justify="left" if heading == "adapter" else "right")
     for row in rows:
-        cells = [row["first"], row["second"], row["new"], row["old"], f"{-row['lost_points']:+.1f}"]
+        cells = [row["first"], row["second"], row["new"], row["old"], f"{0 - row['lost_points']:+.1f}"]
         table.add_row(row["adapter"], *cells, f"{row['drift']:.3f}", f"{row['seconds']:.0f}")
     console.print(table)
     if options.json:
@@ -74,7 +74,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
 
     def row(client: IngrainClient, name: str, taken: Json, began: float) -> dict[str, Any]:
         job = _ended(client, taken["job"]["id"])
-        adapter = job["adapter_id"]
+        seconds, adapter = time.monotonic() - began, job["adapter_id"]
         report = client.get(f"/v1/adapters/{adapter}/report")
         old = report.get("old")
         return {
@@ -85,7 +85,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
             "old": _told(old["recall"]["adapter"]) if old else "-",
             "lost_points": report["retention"]["lost_points"],
             "drift": report["retention"]["drift"]["nats"],
-            "seconds": time.monotonic() - began,
+            "seconds": seconds,
             "id": adapter,
         }
 

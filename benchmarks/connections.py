@@ -1,16 +1,17 @@
 """What sending requests to an engine costs, by how many are under way at once.
 
-    python -m benchmarks.connections --at-once 16 64 256 [--requests 6] [--seconds 0.5]
+    python -m benchmarks.connections --at-once 16 64 256 [--requests 6] [--seconds 0.5] [--rounds 3]
 
 A server of its own, in another process, answers each request after so many seconds with what a short scored chat
-answer looks like. Once httpx's own pool sends them, once `app.engine.connections` does, in turns; told is this
-process's processor time a request, and how many requests a second went through.
+answer looks like. httpx's own pool and `app.engine.connections` send them in turns, over connections that are open;
+told is this process's processor time a request, and how many requests a second went through.
 """
 
 import argparse
 import asyncio
 import json
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -57,6 +58,7 @@ async def measure(transport: httpx.AsyncBaseTransport, url: str, at_once: int, r
             async with room:
                 (await client.post(url, json=ASKED)).raise_for_status().json()
 
+        await asyncio.gather(*(ask() for _ in range(at_once)))  # opens the connections
         busy, began = time.process_time(), time.monotonic()
         await asyncio.gather(*(ask() for _ in range(requests)))
         return 1000 * (time.process_time() - busy) / requests, requests / (time.monotonic() - began)
@@ -67,27 +69,36 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, nargs="+", default=[16, 64, 256], help="requests under way")
     parser.add_argument("--requests", type=int, default=6, help="for each of these, so many in all")
     parser.add_argument("--seconds", type=float, default=0.5, help="that an answer takes")
+    parser.add_argument("--rounds", type=int, default=3, help="in turns; told is the median")
     options = parser.parse_args()
     port = free_port()
     command = ["-m", "uvicorn", "benchmarks.connections:answer_late", "--port", str(port), "--log-level", "error"]
     table = Table("at once", "sent by", "ms of processor time a request", "requests/s")
     with subprocess.Popen([sys.executable, *command]) as server:
         try:
-            _wait_for(port)
+            _wait_for(port, server)
+            url = f"http://127.0.0.1:{port}/?{options.seconds}"
             for at_once in options.at_once:
-                for name, transport in WAYS.items():
-                    url = f"http://127.0.0.1:{port}/?{options.seconds}"
-                    cost, rate = asyncio.run(measure(transport(at_once), url, at_once, options.requests * at_once))
+                told: dict[str, list[tuple[float, float]]] = {name: [] for name in WAYS}
+                for _ in range(options.rounds):
+                    for name, transport in WAYS.items():
+                        requests = options.requests * at_once
+                        told[name].append(asyncio.run(measure(transport(at_once), url, at_once, requests)))
+                for name, rounds in told.items():
+                    cost, rate = (statistics.median(figures) for figures in zip(*rounds, strict=True))
                     table.add_row(str(at_once), name, f"{cost:.2f}", f"{rate:.0f}")
         finally:
             server.terminate()
     Console(width=120).print(table)
 
 
-def _wait_for(port: int) -> None:
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 30
-    while socket.socket().connect_ex(("127.0.0.1", port)):
-        if time.monotonic() > deadline:
+    while True:
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if server.poll() is not None or time.monotonic() > deadline:
             sys.exit("The server of this benchmark did not start.")
         time.sleep(0.1)
 

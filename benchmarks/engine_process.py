@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from typing import Final, Literal
 
@@ -77,6 +76,8 @@ def running_engines(
         for part in parts:
             _wait_until_ready(part)
         yield tuple(part.address for part in parts)
+        if ended := [part for part in parts if not part.is_running]:  # its work went to another one
+            raise ConfigurationError(_how_it_ended(ended[0]))
     except EngineUnavailable as error:
         ended = [part for part in parts if not part.is_running]
         if not ended:
@@ -94,7 +95,8 @@ def running_engines(
 
 def _part(settings: Settings, dtype: str, logs: Path, arguments: Sequence[str], taken: Collection[str]) -> Part:
     """An engine on a port of its own, not started yet; the one after the first has its number in its log's name."""
-    url = next(url for url in (f"http://127.0.0.1:{free_port()}" for _ in count()) if url not in taken)
+    while (url := f"http://127.0.0.1:{free_port()}") in taken:
+        pass
     number = f"-{len(taken) + 1}" if taken else ""
     return Part(
         name=settings.engine,

@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--passages-read", type=int, default=3, help="passages that retrieval puts into the prompt")
     parser.add_argument("--engine", choices=ENGINES, default="embedded", help="what writes the pairs")
     parser.add_argument("--vllm-python", type=Path, help="the interpreter that has vLLM")
-    parser.add_argument("--engines", type=int, default=1, help="how many of it, side by side (1)")
+    parser.add_argument("--engines", type=int, default=1, help="how many embedded ones, side by side on one GPU (1)")
     parser.add_argument("--rows", type=int, help="answers that an engine writes at once (its own number)")
     parser.add_argument("--work", type=Path, help="the run's folder (one of its own in the temporary folder)")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
@@ -69,6 +69,8 @@ def make_plan(
     for name, value in (*numbers.items(), ("pairs_per_passage", most_pairs)):
         if value is not None and value < 1:
             raise ConfigurationError(f"--{name.replace('_', '-')} is {value}; it has to be at least 1.")
+    if options.engine == "vllm" and options.engines > 1:
+        raise ConfigurationError("--engines is for the embedded engine: vLLM has the GPU's memory to itself.")
     resolved = _settings(effort, options.set)
     items = read_items(options.data, options.passages)
     base = resolve_base_model(options.model, Path.home() / ".cache" / "ingrain")

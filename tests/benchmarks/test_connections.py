@@ -5,7 +5,19 @@ import sys
 
 
 def test_both_ways_are_told_for_each_number_at_once() -> None:
-    command = ["-m", "benchmarks.connections", "--at-once", "2", "9", "--requests", "2", "--seconds", "0.05"]
+    command = [
+        "-m",
+        "benchmarks.connections",
+        "--at-once",
+        "2",
+        "9",
+        "--requests",
+        "2",
+        "--seconds",
+        "0.05",
+        "--rounds",
+        "1",
+    ]
     ended = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     rows = [line.split("│")[1:5] for line in ended.stdout.splitlines() if line.startswith("│")]

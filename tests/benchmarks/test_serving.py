@@ -35,6 +35,14 @@ def use_and_kill(settings: Settings, logs: Path) -> None:
         asyncio.run(EngineClient(url).models())
 
 
+def kill_one_of_two(settings: Settings, logs: Path) -> None:
+    before = children()
+    with running_engines(settings, "float32", logs, (), 2):
+        victim = min(children() - before)
+        os.kill(victim, signal.SIGKILL)
+        os.waitid(os.P_PID, victim, os.WEXITED | os.WNOWAIT)
+
+
 def test_ratios_are_taken_within_a_round_against_the_base_with_as_many_clients() -> None:
     plan = make_plan(OPTIONS, ADAPTERS)
     slow, fast = ({cell: Measurement(speed * (10 - len(cell.adapters)), [0.5, 0.25]) for cell in
@@ -73,6 +81,12 @@ def test_several_engines_answer_side_by_side(engine: Engine, tmp_path: Path) -> 
     for url in urls:
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{url}/health")
+
+
+def test_one_of_several_engines_that_ends_is_told_though_the_others_answer(engine: Engine, tmp_path: Path) -> None:
+    settings = engine_settings("embedded", engine.base, max_loras=1, max_lora_rank=8, vllm_python=None)
+    with pytest.raises(ConfigurationError, match=r"embedded engine was ended by SIGKILL"):
+        kill_one_of_two(settings, tmp_path)
 
 
 def test_an_engine_that_does_not_start_tells_its_last_words(tmp_path: Path) -> None:

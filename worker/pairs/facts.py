@@ -112,7 +112,7 @@ _ROLE = re.compile(
 )
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=REMEMBERED // 8)
 def facts_of(sentence_text: str, known: str = "") -> tuple[Fact, ...]:
     """The facts of a passage's focus, most telling first; `known` is the subject's bare name, never a fact itself."""
     found: list[Fact] = []

@@ -20,6 +20,11 @@ _NAMED = re.compile(
 _NO_NOUN = frozenset(
     ["a", "an", "the", "its", "one", "of", "by", "on", "in", "with", "and", "which", "that", "who", "is", "was", "are"]
 )
+_ARTICLE = re.compile(r"\b(?:a|an|the|its|one) ", re.IGNORECASE)
+_LEADS_ON = frozenset(
+    ["opposite", "towards", "near", "between", "across", "why", "how", "first", "last", "only", "next", "way", "same"]
+)
+"""Words before a name that say nothing of it, though they stand where a noun may."""
 _WHICH_IS_NAMED = re.compile(
     r"\b(?:a|an|the|its|one) ((?:[\w'-]+ ){0,2}[\w'-]+), (?:which|who|that) (?:is|was|are|were) "
     r"(?:called|named|known as|nicknamed) (?:the )?$"
@@ -134,11 +139,13 @@ def noun_of(fact: Fact) -> str | None:
     """The common noun that says what a name names: "the river Sarne", "a fish pie known as the Bargeman"."""
     named = _WHICH_IS_NAMED.search(fact.before) or _NAMED.search(fact.before)
     if named:
-        words = [word for word in named.group(1).split() if word.lower() not in _NO_NOUN]
-        return " ".join(words[-3:]) or None
-    found = _NOUN_BEFORE.search(fact.before)
-    noun = re.sub(r" (?:is|was|are|were)$", "", found.group(1)) if found else ""
-    return noun if noun and not is_empty(noun.rpartition(" ")[2]) else None  # "the fact that Ada Pell" names no fact
+        words = [word for word in _ARTICLE.split(named.group(1))[-1].split() if word.lower() not in _NO_NOUN]
+        noun = " ".join(words[-3:])
+    else:
+        found = _NOUN_BEFORE.search(fact.before)
+        noun = re.sub(r" (?:is|was|are|were)$", "", found.group(1)) if found else ""
+    last = noun.rpartition(" ")[2].lower()
+    return None if is_empty(last) or last in _LEADS_ON else noun or None  # "the fact that Ada Pell" names no fact
 
 
 def _verbs(fact: Fact, subject: Subject) -> list[str]:

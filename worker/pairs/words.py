@@ -10,8 +10,9 @@ CAPITAL: Final = f"[{''.join(letter for letter in _LETTERS if letter.isupper())}
 SMALL: Final = f"[{''.join(letter for letter in _LETTERS if letter.islower())}]"
 """One small letter of any alphabet."""
 
-REMEMBERED: Final = 1 << 14
-"""Texts of which what was found is remembered: each question and sentence is looked at dozens of times."""
+REMEMBERED: Final = 1 << 13
+"""Texts of which what was found is remembered: each question and sentence is looked at dozens of times. An entry takes
+up to 14 KiB, for a passage of 200 words; most are questions and single words."""
 
 _WORDS = re.compile(r"[\w']+")
 _ENDING = re.compile(r"(?:ing|ed|es|s|e)$")

@@ -59,6 +59,10 @@ def test_leads_suit_the_fact(sentence: str, target: str, expected: str) -> None:
         ("She kept the shoebox that Ada Pell had.", "Ada Pell", None),
         ("It is known for the fact that Ada Pell slept there.", "Ada Pell", None),
         ("They liked the way the Bargeman was cooked.", "Bargeman", None),
+        ("It lies on the shore opposite Tarn Island.", "Tarn Island", None),
+        ("They asked for the reason why Ada Pell left.", "Ada Pell", None),
+        ("He sold the ship named Ada Pell.", "Ada Pell", "ship"),
+        ("A fish pie known as the Bargeman is served.", "Bargeman", "fish pie"),
     ],
 )
 def test_a_name_is_of_the_noun_before_it_and_not_of_a_word_that_leads_to_it(
