@@ -16,8 +16,9 @@ from typing import Final
 import httpx
 
 POOL_SIZE: Final = 8
-KEEP_SECONDS: Final = 5.0
-"""As long as httpx keeps an idle connection; a pool that nobody has used for so long is emptied."""
+KEEP_SECONDS: Final = 3.0
+"""How long an idle connection is kept: less than the 5 s after which uvicorn, with vLLM and our own engine, closes it,
+as a request that is sent in that moment breaks."""
 
 
 class Connections(httpx.AsyncBaseTransport):
