@@ -19,6 +19,7 @@ ENGINES: Final[tuple[EngineName, ...]] = ("embedded", "vllm")
 
 _START_SECONDS: Final = 900.0  # a large model that vLLM compiles for
 _STOP_SECONDS: Final = 30.0
+_DYING_SECONDS: Final = 3.0
 _LOOK_SECONDS: Final = 0.2
 _QUIET_THREADS: Final = {"OMP_WAIT_POLICY": "PASSIVE"}  # as `ingrain up` has it
 
@@ -79,10 +80,10 @@ def running_engines(
         if ended := [part for part in parts if not part.is_running]:  # its work went to another one
             raise ConfigurationError(_how_it_ended(ended[0]))
     except EngineUnavailable as error:
-        ended = [part for part in parts if not part.is_running]
-        if not ended:
+        dead = _dead(parts)
+        if dead is None:
             raise
-        raise ConfigurationError(_how_it_ended(ended[0])) from error
+        raise ConfigurationError(_how_it_ended(dead)) from error
     finally:
         for part in parts:
             part.terminate()
@@ -110,6 +111,18 @@ def _part(settings: Settings, dtype: str, logs: Path, arguments: Sequence[str], 
         check=lambda: why_not_ready(f"{url}/health"),
         has_family=settings.engine == "vllm",
     )
+
+
+def _dead(parts: Sequence[Part]) -> Part | None:
+    """One that has ended, or does so in a moment: a process that is killed first closes its connections."""
+    deadline = time.monotonic() + _DYING_SECONDS
+    while True:
+        for part in parts:
+            if not part.is_running:
+                return part
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(_LOOK_SECONDS)
 
 
 def _wait_until_ready(part: Part) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,10 @@ _ON_EITHER_ENGINE = {"_engine", "servers"}
 os.environ["OMP_NUM_THREADS"] = "1"  # also of the processes that are started: tiny models are faster so
 torch.set_num_threads(1)
 os.environ.pop("COLUMNS", None)  # processes of pytest-xdist have it, and our commands print as wide as it says
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # so has a shell what it runs in the background, and we test Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
