@@ -22,6 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 from app.api_client import ClientError, IngrainClient, Json
+from app.commands.following import follow_job
+from app.commands.inject import failure_of
+from app.commands.shared import Screen
 from app.demo.exam import ask_all, count_right
 from app.demo.questions import Question
 from app.demo.service import demo_home, demo_service
@@ -73,7 +76,9 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     settings = {"effort": options.effort.value, "seed": options.seed, **given}
 
     def row(client: IngrainClient, name: str, taken: Json, began: float) -> dict[str, Any]:
-        job = _ended(client, taken["job"]["id"])
+        job = follow_job(client, taken["job"]["id"], Screen(as_json=False))
+        if job["status"] != "succeeded":
+            raise ClientError(failure_of(job))
         seconds, adapter = time.monotonic() - began, job["adapter_id"]
         report = client.get(f"/v1/adapters/{adapter}/report")
         old = report.get("old")
@@ -101,8 +106,9 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         for rehearsal in options.rehearsals:
             began = time.monotonic()
             own = {**settings, "rehearsal": rehearsal}
-            text = _text(second, documents)
-            taken = client.create_document(text, "second.md", title=second, settings=own, parent=rows[0]["id"])
+            taken = client.create_document(
+                _text(second, documents), "second.md", title=second, settings=own, parent=rows[0]["id"]
+            )
             rows.append(row(client, f"child, rehearsal {rehearsal:g}", taken, began))
             say(f"{rows[-1]}")
     return rows
@@ -128,16 +134,6 @@ def _right(client: IngrainClient, adapter: str, items: list[Item]) -> str:
 
 def _told(figure: Json) -> str:
     return f"{figure['right']}/{figure['of']}"
-
-
-def _ended(client: IngrainClient, job_id: str) -> Json:
-    for event in client.follow(job_id):
-        if event.type == "stage_started":
-            say(f"{event.data['stage']} …")
-    job = client.job(job_id)
-    if job["status"] != "succeeded":
-        raise ClientError(f"The job {job['status']}: {job.get('error')}")
-    return job
 
 
 if __name__ == "__main__":

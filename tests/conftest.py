@@ -28,9 +28,7 @@ _ON_EITHER_ENGINE = {"_engine", "servers"}
 os.environ["OMP_NUM_THREADS"] = "1"  # also of the processes that are started: tiny models are faster so
 torch.set_num_threads(1)
 os.environ.pop("COLUMNS", None)  # processes of pytest-xdist have it, and our commands print as wide as it says
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # so has a shell what it runs in the background, and we test Ctrl-C
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it for what it runs in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

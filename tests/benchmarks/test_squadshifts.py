@@ -100,6 +100,8 @@ def test_six_methods_are_compared_and_a_second_run_makes_nothing_anew(data: Path
         (["--set", "magic=1"], "magic"),
         (["--effort", "heroic"], "effort"),
         (["--passages", "0"], "at least 1"),
+        (["--engines", "0"], "at least 1"),
+        (["--engines", "2", "--engine", "vllm"], "--engines is for the embedded engine"),
         (["--judge-url", "http://localhost"], "--judge-model"),
     ],
 )
