@@ -28,7 +28,7 @@ class JobSettings(BaseModel):
     sampling_temperature: float | None = Field(None, ge=0, le=2, description="Of questions and sampled answers.")
     rank: int | None = Field(None, ge=1, le=512, description="Rank of the adapter.")
     learning_rate: float | None = Field(None, gt=0, le=0.1, description="Peak learning rate; by the base model.")
-    epochs: int | None = Field(None, ge=1, le=100, description="Passes over the pairs.")
+    epochs: int | None = Field(None, ge=1, le=100, description="Passes over the pairs; by the base model.")
     batch_size: int | None = Field(None, ge=1, le=512, description="Sequences a step.")
     kl_temperature: float | None = Field(None, ge=0.1, le=10, description="Temperature of the divergence.")
     teacher_temperature: float | None = Field(
@@ -62,7 +62,6 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "answers_per_question": 1,
         "sampling_temperature": 0.8,
         "rank": 32,
-        "epochs": 3,
         "batch_size": 8,
         "kl_temperature": 1.0,
         "retention_weight": 1.0,
@@ -73,7 +72,6 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "answers_per_question": 2,
         "sampling_temperature": 0.8,
         "rank": 32,
-        "epochs": 5,
         "batch_size": 8,
         "kl_temperature": 1.0,
         "retention_weight": 1.0,
@@ -84,7 +82,6 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
         "answers_per_question": 4,
         "sampling_temperature": 0.8,
         "rank": 64,
-        "epochs": 6,
         "batch_size": 8,
         "kl_temperature": 1.0,
         "retention_weight": 1.0,
@@ -96,8 +93,9 @@ DERIVED: Final[dict[Effort, dict[str, Any]]] = {
 class ResolvedSettings(BaseModel):
     """A job's settings with every value filled in.
 
-    `passage_words`, `learning_rate` and `teacher_temperature` stay None until the base model is known. The floors are
-    the service's, which `app.jobs.service.resolve_settings` fills in; here they are 0, which every adapter reaches.
+    `passage_words`, `learning_rate`, `epochs` and `teacher_temperature` stay None until the base model is known. The
+    floors are the service's, which `app.jobs.service.resolve_settings` fills in; here they are 0, which every adapter
+    reaches.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -110,7 +108,7 @@ class ResolvedSettings(BaseModel):
     sampling_temperature: float
     rank: int
     learning_rate: float | None
-    epochs: int
+    epochs: int | None
     batch_size: int
     kl_temperature: float
     teacher_temperature: float | None
@@ -130,6 +128,7 @@ def resolve(settings: JobSettings) -> ResolvedSettings:
     undecided = {
         "passage_words": None,
         "learning_rate": None,
+        "epochs": None,
         "teacher_temperature": None,
         "max_drift": None,
         "min_retention": 0.0,

@@ -189,7 +189,7 @@ def test_a_rate_that_breaks_the_training_is_told(inputs: StageInputs) -> None:
         distil.run(wild, inputs.artefacts / "distil", lambda *_: None)
 
 
-def test_the_learning_rate_falls_with_the_root_of_the_models_size(
+def test_the_learning_rate_falls_as_the_models_size_grows_down_to_a_fifth(
     inputs: StageInputs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_size = replace(inputs, settings=resolve(JobSettings(effort=Effort.THOROUGH)))
@@ -198,7 +198,15 @@ def test_the_learning_rate_falls_with_the_root_of_the_models_size(
         monkeypatch.setattr(distil, "parameters_of", lambda _, times=times: distil.SMALL_MODEL * times)
         told.append(distil._peak_rate(by_size))
         assert distil._peak_rate(inputs) == 5e-3  # what the user sets is taken as it is
-    assert told == pytest.approx([7e-4, 7e-4, 3.5e-4, 7e-5])
+    assert told == pytest.approx([7e-4, 7e-4, 1.75e-4, 1.4e-4])
+
+
+def test_a_larger_model_goes_over_its_pairs_more_often(inputs: StageInputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_size = [replace(inputs, settings=resolve(JobSettings(effort=effort))) for effort in Effort]
+    for parameters, expected in ((distil.LARGER_MODEL - 1, [3, 5, 6]), (distil.LARGER_MODEL, [5, 8, 10])):
+        monkeypatch.setattr(distil, "parameters_of", lambda _, told=parameters: told)
+        assert [distil._epochs(each) for each in by_size] == expected
+        assert distil._epochs(inputs) == 3  # what the user sets is taken as it is
 
 
 def test_the_report_compares_base_retrieval_teacher_and_adapter(inputs: StageInputs) -> None:
@@ -289,6 +297,6 @@ def test_a_small_teacher_is_taken_at_half_its_temperature_and_a_job_may_set_anot
     named, _ = _distil(
         replace(inputs, settings=inputs.settings.model_copy(update={"teacher_temperature": 0.8})), name="named"
     )
-    monkeypatch.setattr(distil, "SURE_MODEL", 1)
+    monkeypatch.setattr(distil, "LARGER_MODEL", 1)
     large, _ = _distil(inputs, name="large")
     assert [each["teacher_temperature"] for each in (small, named, large)] == [0.5, 0.8, 1.0]
