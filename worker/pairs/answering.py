@@ -15,6 +15,7 @@ from worker.pairs.grounding import Tie, is_no_answer, may_ask, tie
 from worker.pairs.kinds import OF_SEVERAL
 from worker.pairs.leads import leads
 from worker.pairs.passages import Passage
+from worker.pairs.phrases import phrase_of
 from worker.pairs.sentences import narrowed, own_sentences, sentence_with
 from worker.pairs.subjects import Subject
 from worker.pairs.together import together
@@ -78,13 +79,16 @@ class Answering:
     """How to answer: greedily once, and `samples` times at `temperature`, in at most `longest` tokens.
 
     With `grounded`, a question must be about the sentence that its answer stands in: a teacher that is too small to
-    leave open what its passage leaves open answers "Who won the prize?" with the one person named.
+    leave open what its passage leaves open answers "Who won the prize?" with the one person named. With `phrases`, an
+    answer may also be words of the passage that no rule for facts knows, and a question that has a word of its answer's
+    sentence may fit another one better: so people ask.
     """
 
     samples: int
     temperature: float
     longest: int
     grounded: bool = False
+    phrases: bool = False
 
 
 async def answer(
@@ -157,11 +161,12 @@ async def _answer_one(
             text = completion.text.strip()
             if not sampled and answering.grounded:
                 question = _opened(question, text)
-            reason = fault(completion, text, question, passage, LEAST_SURE_SAMPLED if sampled else LEAST_SURE)
+            least_sure = LEAST_SURE_SAMPLED if sampled else LEAST_SURE
+            reason = fault(completion, text, question, passage, least_sure, answering.phrases)
             if reason is None and not sampled and question.fact is None:
-                settled = _with_fact(question, text, passage, subject)
+                settled = _with_fact(question, text, passage, subject, answering.phrases)
             if reason is None and answering.grounded:
-                reason = _misses(settled, text, passage, subject)
+                reason = _misses(settled, text, passage, subject, answering.phrases)
             if reason is None and text.lower() in seen:
                 reason = REPEATED
             if reason:
@@ -181,7 +186,7 @@ def _opened(question: Question, answer: str) -> Question:
     return replace(question, kind=OPEN, fact=None, sentence=None)
 
 
-def _misses(question: Question, answer: str, passage: Passage, subject: Subject) -> str | None:
+def _misses(question: Question, answer: str, passage: Passage, subject: Subject, loosely: bool) -> str | None:
     """Why an answer is none to what the question asks for, or None: told by the words of both."""
     fact = question.fact
     if fact is None or question.kind in OF_SEVERAL:
@@ -192,7 +197,7 @@ def _misses(question: Question, answer: str, passage: Passage, subject: Subject)
         return MISCOUNTED
     if is_no_answer(question.text, answer, fact):
         return OTHER_SORT
-    if question.kind != TURNED and not may_ask(question.text, _about(question, passage), passage, subject):
+    if question.kind != TURNED and not may_ask(question.text, _about(question, passage), passage, subject, loosely):
         return MISPLACED
     return None
 
@@ -224,7 +229,12 @@ def counts_other(answer: str, fact: Fact, known: str) -> bool:
 
 
 def fault(
-    completion: Completion, text: str, question: Question, passage: Passage, least_sure: float = LEAST_SURE
+    completion: Completion,
+    text: str,
+    question: Question,
+    passage: Passage,
+    least_sure: float = LEAST_SURE,
+    phrases: bool = False,
 ) -> str | None:
     """Why an answer is dropped, or None; `least_sure` is a mean log-probability in nats a token."""
     if completion.finish_reason == "length":
@@ -237,7 +247,7 @@ def fault(
         return ECHOES
     if filters.invents(text, f"{passage.title} {passage.heading or ''} {passage.text} {question.text}"):
         return ADDS
-    told = _told(text, question, passage) if question.fact is None else [question.fact]
+    told = _told(text, question, passage, phrases) if question.fact is None else [question.fact]
     if len(told) < (SEVERAL if question.kind in OF_SEVERAL else 1):
         return filters.UNANSWERABLE
     if completion.logprob is not None and completion.logprob < least_sure:
@@ -245,12 +255,14 @@ def fault(
     return None
 
 
-def _told(text: str, question: Question, passage: Passage) -> list[Fact]:
-    """The facts of a passage that an answer gives and its question does not."""
-    return [fact for fact in facts_of(passage.focus) if covers(text, fact) and not filters.leaks(question.text, fact)]
+def _told(text: str, question: Question, passage: Passage, phrases: bool) -> list[Fact]:
+    """The facts of a passage that an answer gives and its question does not, or, with `phrases`, some words of it."""
+    told = [fact for fact in facts_of(passage.focus) if covers(text, fact) and not filters.leaks(question.text, fact)]
+    phrase = phrase_of(text, question.text, own_sentences(passage)) if phrases and not told else None
+    return [phrase] if phrase else told
 
 
-def _with_fact(question: Question, answer: str, passage: Passage, subject: Subject) -> Question:
+def _with_fact(question: Question, answer: str, passage: Passage, subject: Subject, phrases: bool) -> Question:
     """An open question with the fact that its greedy answer gives, so that it can be told what teaches the same.
 
     Of several it is one whose sentence the question's words fit, and that such a question would be led to.
@@ -263,7 +275,7 @@ def _with_fact(question: Question, answer: str, passage: Passage, subject: Subje
         ties = list(Tie).index(tie(question.text, sentence_with(fact, sentences), passage, subject))
         return not is_no_answer(question.text, answer, fact), -ties, begins
 
-    return replace(question, fact=max(_told(answer, question, passage), key=fitness))
+    return replace(question, fact=max(_told(answer, question, passage, phrases), key=fitness))
 
 
 def _quote_where_missed(

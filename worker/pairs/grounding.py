@@ -52,7 +52,8 @@ class Tie(Enum):
     EVEN = "they fit it no better than another sentence"
     COMMON = "they are of no sentence: the subject, and words that go without saying"
     FOREIGN = "some are of no sentence, and do not go without saying"
-    OTHER = "they fit another sentence better"
+    PARTLY = "they fit another sentence better, but some are of this one, and their numbers with them"
+    OTHER = "they fit another sentence"
 
 
 def tie(question: str, about: str, passage: Passage, subject: Subject) -> Tie:
@@ -67,23 +68,30 @@ def tie(question: str, about: str, passage: Passage, subject: Subject) -> Tie:
     asked = _telling(question, subject)
     texts = [_telling(sentence, subject) for sentence in sentences]
     fits = [_fit(asked, text, texts) for text in texts]
-    own = fits.pop(sentences.index(about))
+    place = sentences.index(about)
+    own = fits.pop(place)
     other = max(fits, default=0.0)
     if own == other == 0:
         return Tie.FOREIGN if set(asked) - COMMON - _SORTS else Tie.COMMON
     if own == other:
         return Tie.EVEN
-    return Tie.BEST if own > other else Tie.OTHER
+    if own > other:
+        return Tie.BEST
+    has_numbers = {stem for stem in asked if stem.isdigit()} <= {*texts[place]}
+    return Tie.PARTLY if own and has_numbers else Tie.OTHER
 
 
-def may_ask(question: str, about: str, passage: Passage, subject: Subject) -> bool:
+def may_ask(question: str, about: str, passage: Passage, subject: Subject, loosely: bool = False) -> bool:
     """Whether a question may ask for something in a sentence of the passage, `about`.
 
     "Where is the museum?" has no word of a sentence and asks for one thing; "What is the museum's name?" for nothing.
+    `loosely`, it is enough that the question has a word of the sentence.
     """
     match tie(question, about, passage, subject):
         case Tie.BEST | Tie.EVEN:
             return True
+        case Tie.PARTLY:
+            return loosely
         case Tie.COMMON:
             return _ASKS_BY_ITSELF.match(question) is not None
         case _:

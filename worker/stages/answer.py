@@ -26,6 +26,8 @@ from worker.pairs.copies import without_copies
 from worker.pairs.coverage import measure
 from worker.pairs.held_out import hold_out
 from worker.pairs.known import mark_known
+from worker.pairs.listing import LISTING_MODEL
+from worker.pairs.model_size import parameters_of
 from worker.pairs.records import pair_records, passages_from, questions_from, write_lines
 from worker.pairs.rounds import Goal, cover
 from worker.pairs.writing import Question
@@ -86,6 +88,7 @@ async def _answer(
         temperature=settings.sampling_temperature,
         longest=LONGEST_FREE_ANSWER if teaching.is_strong else LONGEST_ANSWER,
         grounded=not teaching.is_strong,
+        phrases=parameters_of(inputs.base_model) >= LISTING_MODEL,
     )
     looking = round(len(questions) * LOOKING)
     total = len(questions) + looking + 1  # for asking again

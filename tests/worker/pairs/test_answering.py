@@ -21,6 +21,7 @@ from worker.pairs.answering import (
     fault,
 )
 from worker.pairs.facts import facts_of
+from worker.pairs.filters import UNANSWERABLE
 from worker.pairs.held_out import hold_out
 from worker.pairs.kinds import MULTI_FACT
 from worker.pairs.passages import Passage, split
@@ -132,7 +133,9 @@ def answered_as(question: Question, reply: str, grounded: bool = True) -> Answer
     return answered_by(FixedWriter({question.text: reply}), question, grounded)
 
 
-def answered_by(writer: Writer, question: Question, grounded: bool = True, samples: int = 0) -> Answered:
+def answered_by(
+    writer: Writer, question: Question, grounded: bool = True, samples: int = 0, phrases: bool = False
+) -> Answered:
     return asyncio.run(
         answer(
             writer,
@@ -140,7 +143,7 @@ def answered_by(writer: Writer, question: Question, grounded: bool = True, sampl
             {BAKERY.id: BAKERY},
             {"doc_1": Subject("the Brack Bakery", "Brack Bakery", "the bakery")},
             lambda _, text: [{"role": "user", "content": text}],
-            Answering(samples=samples, temperature=1.0, longest=64, grounded=grounded),
+            Answering(samples=samples, temperature=1.0, longest=64, grounded=grounded, phrases=phrases),
             lambda *_: None,
         )
     )
@@ -172,6 +175,31 @@ def test_a_small_teachers_answer_must_be_of_the_sentence_that_the_question_is_ab
     found = answered(question, reply)
     assert (found.pairs, found.dropped) == ([], {MISPLACED: 1})
     assert len(answered(question, reply, grounded=False).pairs) == 1, "a large one is trusted"
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "target", "dropped"),
+    [
+        ("What does the grey cat do?", "The grey cat sleeps beside the oven.", "sleeps beside the oven", UNANSWERABLE),
+        ("Which cat won a prize?", "The cat is named Pilot.", "Pilot", MISPLACED),
+    ],
+)
+def test_a_teacher_of_middle_size_may_answer_in_words_that_are_no_fact_and_what_is_asked_in_words_of_two_sentences(
+    question: str, reply: str, target: str, dropped: str
+) -> None:
+    asked, writer = Question(BAKERY.id, question, "open", None), FixedWriter({question: reply})
+    assert answered_by(writer, asked).dropped == {dropped: 1}
+    (pair,) = answered_by(writer, asked, phrases=True).pairs
+    assert pair.question.fact is not None
+    assert (pair.question.fact.target, pair.answer) == (target, reply)
+
+
+def test_an_answer_in_other_words_than_the_passages_is_no_answer_to_any_teacher() -> None:
+    question = "What is the grey cat like?"
+    found = answered_by(
+        FixedWriter({question: "It is lazy and rather fat."}), Question(BAKERY.id, question, "open", None), phrases=True
+    )
+    assert (found.pairs, found.dropped) == ([], {UNANSWERABLE: 1})
 
 
 def test_an_answer_that_counts_something_else_is_dropped() -> None:

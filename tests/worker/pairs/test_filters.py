@@ -24,6 +24,7 @@ BOATS = Fact(Kind.QUANTITY, "460 model boats", "460", "The Hollin Museum holds "
         ("How many boats opened the Hollin Museum?", filters.ELSEWHERE),
         ("How many model boats does the Hollin Museum", filters.UNFINISHED),
         ("The Hollin Museum holds boats?", filters.UNFINISHED),
+        ("The Hollin Museum holds how many model boats?", None),
         ("How many boats are in the Hollin Museum? And why?", filters.UNFINISHED),
         ("How many model boats does the museum hold?", filters.NAMES_NOTHING),
         ("According to the text, how many boats has the Hollin Museum?", filters.NOT_SELF_CONTAINED),
@@ -43,6 +44,12 @@ def test_a_question_that_copies_its_sentence_is_dropped() -> None:
     passage = "The Blue Heron is a paddle steamer which was built by hand for the Sarne."
     question = "Is the Blue Heron is a paddle steamer which was built by hand for the Sarne?"
     assert filters.fault(question, passage, None, OUTLINE) == filters.COPY
+
+
+def test_the_author_may_be_asked_about_where_the_text_is_about_oneself() -> None:
+    question = "What model boats does the author build for the Hollin Museum?"
+    assert filters.fault(question, PASSAGE, None, OUTLINE) == filters.NOT_SELF_CONTAINED
+    assert filters.fault(question, f"{PASSAGE} I build some of them.", None, OUTLINE) is None
 
 
 @pytest.mark.parametrize(

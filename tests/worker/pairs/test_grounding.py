@@ -36,6 +36,8 @@ def of(target: str) -> str:
         ("How was the Brack Bakery run in 2019?", "Tomas Ekberg", Tie.OTHER),
         ("How was the Brack Bakery run in 2014?", "Tomas Ekberg", Tie.BEST),
         ("Does the cat sleep on the loaf?", "Pilot", Tie.BEST),
+        ("Which cat won a prize?", "Pilot", Tie.PARTLY),
+        ("Which cat won a prize in 2019?", "Pilot", Tie.OTHER),
         ("Does the cat like the black rye loaf?", "Pilot", Tie.EVEN),
         ("What is the weight of the loaf?", "900 grams", Tie.BEST),
         ("Who is at the Brack Bakery?", "Tomas Ekberg", Tie.COMMON),
@@ -56,6 +58,12 @@ def test_a_question_without_words_of_a_sentence_may_ask_by_its_opening_alone() -
     assert not may_ask("What is the name of the Brack Bakery?", of("Golden Sheaf"), PASSAGE, SUBJECT)
     assert not may_ask("Who operates the Brack Bakery?", of("Tomas Ekberg"), PASSAGE, SUBJECT)
     assert not may_ask("Who won the Golden Sheaf?", of("Tomas Ekberg"), PASSAGE, SUBJECT)
+
+
+def test_a_question_that_has_a_word_of_a_sentence_may_ask_loosely_and_one_that_has_none_may_not() -> None:
+    assert not may_ask("Which cat won a prize?", of("Pilot"), PASSAGE, SUBJECT)
+    assert may_ask("Which cat won a prize?", of("Pilot"), PASSAGE, SUBJECT, loosely=True)
+    assert not may_ask("Who won the Golden Sheaf?", of("Tomas Ekberg"), PASSAGE, SUBJECT, loosely=True)
 
 
 def test_a_sentence_that_only_the_context_of_a_passage_has_counts_too() -> None:

@@ -60,14 +60,20 @@ def test_pairs_with_the_facts_own_sentence_where_the_teacher_fails(
     assert len(looked) > 1, "looking at what is known is told step by step"
 
 
-@pytest.mark.parametrize(("strong", "grounded"), [(10**12, True), (1, False)])
-def test_only_a_small_teachers_answers_must_be_grounded(
+@pytest.mark.parametrize(
+    ("listing", "strong", "grounded", "phrases"),
+    [(10**12, 10**12, True, False), (1, 10**12, True, True), (1, 1, False, True)],
+)
+def test_a_small_teachers_answers_must_be_grounded_and_the_smallests_give_a_known_fact(
     make_inputs: MakeInputs,
     folder: Callable[[str], Path],
     monkeypatch: pytest.MonkeyPatch,
+    listing: int,
     strong: int,
     grounded: bool,
+    phrases: bool,
 ) -> None:
+    monkeypatch.setattr("worker.stages.answer.LISTING_MODEL", listing)
     monkeypatch.setattr("worker.stages.teaching.STRONG_MODEL", strong)
     seen: list[Answering] = []
 
@@ -80,7 +86,7 @@ def test_only_a_small_teachers_answers_must_be_grounded(
     read.run(inputs, folder("read"), lambda *_: None)
     ask.run(inputs, folder("ask"), lambda *_: None)
     answer.run(inputs, folder("answer"), lambda *_: None)
-    assert {each.grounded for each in seen} == {grounded}
+    assert {(each.grounded, each.phrases) for each in seen} == {(grounded, phrases)}
 
 
 def test_a_sentence_without_facts_is_asked_for_again(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
