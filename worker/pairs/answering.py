@@ -161,12 +161,12 @@ async def _answer_one(
             text = completion.text.strip()
             if not sampled and answering.grounded:
                 question = _opened(question, text)
-            least_sure = LEAST_SURE_SAMPLED if sampled else LEAST_SURE
-            reason = fault(completion, text, question, passage, least_sure, answering.phrases)
-            if reason is None and not sampled and question.fact is None:
-                settled = _with_fact(question, text, passage, subject, answering.phrases)
-            if reason is None and answering.grounded:
-                reason = _misses(settled, text, passage, subject, answering.phrases)
+            if sampled:
+                reason = fault(completion, text, question, passage, LEAST_SURE_SAMPLED, answering.phrases)
+                if reason is None and answering.grounded:
+                    reason = _misses(settled, text, passage, subject, answering.phrases)
+            else:
+                settled, reason = settle(completion, question, passage, subject, answering)
             if reason is None and text.lower() in seen:
                 reason = REPEATED
             if reason:
@@ -177,6 +177,27 @@ async def _answer_one(
         if not found.pairs:
             break
     return found
+
+
+def settle(
+    completion: Completion, question: Question, passage: Passage, subject: Subject, answering: Answering
+) -> tuple[Question, str | None]:
+    """The question with the fact that its greedy answer gives, if it was open; and why the answer is dropped, or None.
+
+    Args:
+        completion: the greedy answer.
+        question: as it was asked.
+        passage: that it is about.
+        subject: of the passage's document.
+        answering: how answers are taken.
+    """
+    text = completion.text.strip()
+    reason = fault(completion, text, question, passage, LEAST_SURE, answering.phrases)
+    if reason is None and question.fact is None:
+        question = _with_fact(question, text, passage, subject, answering.phrases)
+    if reason is None and answering.grounded:
+        reason = _misses(question, text, passage, subject, answering.phrases)
+    return question, reason
 
 
 def _opened(question: Question, answer: str) -> Question:

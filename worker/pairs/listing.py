@@ -158,13 +158,19 @@ def _answer_of(line: str, part: Sequence[AskedFor]) -> tuple[AskedFor | None, st
 
 
 def _take(written: Written, line: str, passage: Passage, outline: Outline) -> None:
-    """Keep a listed question, with its subject named where it names nothing, or count why not."""
+    """Keep a listed question, or count why not."""
+    text, reason = checked(line, passage, outline)
+    written.take(Question(passage.id, text, OPEN, None), reason)
+
+
+def checked(line: str, passage: Passage, outline: Outline) -> tuple[str, str | None]:
+    """A listed question, with its subject named where it names nothing, and why it is dropped, or None."""
     text = outline.subject.resolve(filters.clean(line))
     reason = YES_OR_NO if _YES_OR_NO.match(text) else filters.fault(text, passage.text, None, outline)
     if reason == filters.NAMES_NOTHING:
         text = ground(text, outline.subject, outline.names)
         reason = filters.fault(text, passage.text, None, outline)
-    written.take(Question(passage.id, text, OPEN, None), reason)
+    return text, reason
 
 
 def _asked(title: str, text: str) -> str:
