@@ -3,9 +3,9 @@
     python -m benchmarks.checks --data FILE [--passages N] [--oracle answers-oracle.json]
 
 Each question goes through the checks of a question that a model lists. With the answers of a model that had the right
-passage in its prompt (the file of that name in the folder of a run of `benchmarks.squadshifts`), question and answer also
-go through those of a greedy answer, as they are for a model that is led and for one that lists; how sure the model was
-is not known here. A sound check drops no right answer. It needs no model.
+passage in its prompt (the file of that name in the folder of a run of `benchmarks.squadshifts`), question and answer
+also go through those of a greedy answer, as they are for a model that is led and for one that lists; how sure the model
+was is not known here. A sound check drops no right answer. It needs no model.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from worker.pairs.writing import OPEN, Question
 
 KEPT: Final = "kept"
 LED: Final = Answering(samples=0, temperature=0.0, longest=LONGEST_ANSWER, grounded=True)
-LISTS: Final = Answering(samples=0, temperature=0.0, longest=LONGEST_ANSWER, grounded=True, phrases=True)
+LISTS: Final = Answering(samples=0, temperature=0.0, longest=LONGEST_ANSWER, grounded=True, spans=True)
 WAYS: Final[Mapping[str, Answering]] = {"led": LED, "lists": LISTS}
 
 

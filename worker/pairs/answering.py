@@ -15,8 +15,8 @@ from worker.pairs.grounding import Tie, is_no_answer, may_ask, tie
 from worker.pairs.kinds import OF_SEVERAL
 from worker.pairs.leads import leads
 from worker.pairs.passages import Passage
-from worker.pairs.phrases import phrase_of
 from worker.pairs.sentences import narrowed, own_sentences, sentence_with
+from worker.pairs.spans import span_of
 from worker.pairs.subjects import Subject
 from worker.pairs.together import together
 from worker.pairs.words import is_empty, stems_of
@@ -79,16 +79,16 @@ class Answering:
     """How to answer: greedily once, and `samples` times at `temperature`, in at most `longest` tokens.
 
     With `grounded`, a question must be about the sentence that its answer stands in: a teacher that is too small to
-    leave open what its passage leaves open answers "Who won the prize?" with the one person named. With `phrases`, an
-    answer may also be words of the passage that no rule for facts knows, and a question that has a word of its answer's
-    sentence may fit another one better: so people ask.
+    leave open what its passage leaves open answers "Who won the prize?" with the one person named. With `spans`, an
+    open question may also be answered in words of the passage that no rule for facts knows, but none that asks for
+    several facts; and it may fit another sentence better than its answer's (`Tie.PARTLY`): so people ask.
     """
 
     samples: int
     temperature: float
     longest: int
     grounded: bool = False
-    phrases: bool = False
+    spans: bool = False
 
 
 async def answer(
@@ -159,12 +159,11 @@ async def _answer_one(
         completions = await writer.chat(messages(passage.id, question.text), sampling, group=passage.id)
         for completion in completions:
             text = completion.text.strip()
-            if not sampled and answering.grounded:
-                question = _opened(question, text)
             if sampled:
-                reason = fault(completion, text, question, passage, LEAST_SURE_SAMPLED, answering.phrases)
+                against = question if question.kind in OF_SEVERAL else settled
+                reason = fault(completion, text, against, passage, LEAST_SURE_SAMPLED)
                 if reason is None and answering.grounded:
-                    reason = _misses(settled, text, passage, subject, answering.phrases)
+                    reason = _misses(settled, text, passage, subject, answering.spans)
             else:
                 settled, reason = settle(completion, question, passage, subject, answering)
             if reason is None and text.lower() in seen:
@@ -192,11 +191,14 @@ def settle(
         answering: how answers are taken.
     """
     text = completion.text.strip()
-    reason = fault(completion, text, question, passage, LEAST_SURE, answering.phrases)
+    spans = answering.spans and question.fact is None  # what was led to a fact and misses it asks for nothing else
+    if answering.grounded:
+        question = _opened(question, text)
+    reason = fault(completion, text, question, passage, LEAST_SURE, spans)
     if reason is None and question.fact is None:
-        question = _with_fact(question, text, passage, subject, answering.phrases)
+        question = _with_fact(question, text, passage, subject, spans)
     if reason is None and answering.grounded:
-        reason = _misses(question, text, passage, subject, answering.phrases)
+        reason = _misses(question, text, passage, subject, answering.spans)
     return question, reason
 
 
@@ -207,7 +209,7 @@ def _opened(question: Question, answer: str) -> Question:
     return replace(question, kind=OPEN, fact=None, sentence=None)
 
 
-def _misses(question: Question, answer: str, passage: Passage, subject: Subject, loosely: bool) -> str | None:
+def _misses(question: Question, answer: str, passage: Passage, subject: Subject, partly: bool) -> str | None:
     """Why an answer is none to what the question asks for, or None: told by the words of both."""
     fact = question.fact
     if fact is None or question.kind in OF_SEVERAL:
@@ -218,7 +220,7 @@ def _misses(question: Question, answer: str, passage: Passage, subject: Subject,
         return MISCOUNTED
     if is_no_answer(question.text, answer, fact):
         return OTHER_SORT
-    if question.kind != TURNED and not may_ask(question.text, _about(question, passage), passage, subject, loosely):
+    if question.kind != TURNED and not may_ask(question.text, _about(question, passage), passage, subject, partly):
         return MISPLACED
     return None
 
@@ -255,7 +257,7 @@ def fault(
     question: Question,
     passage: Passage,
     least_sure: float = LEAST_SURE,
-    phrases: bool = False,
+    spans: bool = False,
 ) -> str | None:
     """Why an answer is dropped, or None; `least_sure` is a mean log-probability in nats a token."""
     if completion.finish_reason == "length":
@@ -268,7 +270,7 @@ def fault(
         return ECHOES
     if filters.invents(text, f"{passage.title} {passage.heading or ''} {passage.text} {question.text}"):
         return ADDS
-    told = _told(text, question, passage, phrases) if question.fact is None else [question.fact]
+    told = _told(text, question, passage, spans) if question.fact is None else [question.fact]
     if len(told) < (SEVERAL if question.kind in OF_SEVERAL else 1):
         return filters.UNANSWERABLE
     if completion.logprob is not None and completion.logprob < least_sure:
@@ -276,14 +278,18 @@ def fault(
     return None
 
 
-def _told(text: str, question: Question, passage: Passage, phrases: bool) -> list[Fact]:
-    """The facts of a passage that an answer gives and its question does not, or, with `phrases`, some words of it."""
-    told = [fact for fact in facts_of(passage.focus) if covers(text, fact) and not filters.leaks(question.text, fact)]
-    phrase = phrase_of(text, question.text, own_sentences(passage)) if phrases and not told else None
-    return [phrase] if phrase else told
+def _told(text: str, question: Question, passage: Passage, spans: bool) -> list[Fact]:
+    """The facts of a passage that an answer gives and its question does not; or, with `spans`, a span of its words."""
+    facts = facts_of(passage.focus)
+    leaked = [fact for fact in facts if filters.leaks(question.text, fact)]
+    told = [fact for fact in facts if covers(text, fact) and fact not in leaked]
+    if told or not spans or question.kind in OF_SEVERAL:
+        return told
+    span = span_of(text, question.text, own_sentences(passage), leaked)
+    return [span] if span and not is_no_answer(question.text, text, span) else []
 
 
-def _with_fact(question: Question, answer: str, passage: Passage, subject: Subject, phrases: bool) -> Question:
+def _with_fact(question: Question, answer: str, passage: Passage, subject: Subject, spans: bool) -> Question:
     """An open question with the fact that its greedy answer gives, so that it can be told what teaches the same.
 
     Of several it is one whose sentence the question's words fit, and that such a question would be led to.
@@ -296,7 +302,7 @@ def _with_fact(question: Question, answer: str, passage: Passage, subject: Subje
         ties = list(Tie).index(tie(question.text, sentence_with(fact, sentences), passage, subject))
         return not is_no_answer(question.text, answer, fact), -ties, begins
 
-    return replace(question, fact=max(_told(answer, question, passage, phrases), key=fitness))
+    return replace(question, fact=max(_told(answer, question, passage, spans), key=fitness))
 
 
 def _quote_where_missed(

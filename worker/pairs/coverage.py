@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.pairs.answering import Pair
-from worker.pairs.facts import covers
+from worker.pairs.facts import Kind, covers
 from worker.pairs.items import items_of, tells
 from worker.pairs.passages import Passage
 from worker.pairs.sentences import own_sentences
@@ -117,14 +117,15 @@ def _telling(sentence: str, subject: Subject) -> frozenset[str]:
 def _asks(pair: Pair, sentence: str, telling: frozenset[str], passage: Passage) -> bool:
     """Whether a pair asks for something in a sentence.
 
-    Its answer gives telling words of it that its question does not; and the fact that it asks for stands there and is
-    given, or question and answer together hold half of the sentence's telling words.
+    Its answer gives telling words of it that its question does not; and the fact that it asks for, if the rules know
+    it, stands there and is given, or question and answer together hold half of the sentence's telling words.
     """
     question, answer = stems_of(pair.question.text), stems_of(pair.answer)
     if not telling & answer - question:
         return False
     fact = pair.question.fact
-    if fact is not None and covers(pair.answer, fact) and sentence_of(pair.question, passage) == sentence:
+    is_known = fact is not None and fact.kind is not Kind.SPAN and covers(pair.answer, fact)
+    if is_known and sentence_of(pair.question, passage) == sentence:
         return True
     return 2 * len(telling & (question | answer)) >= len(telling)
 

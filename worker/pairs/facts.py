@@ -26,6 +26,8 @@ class Kind(StrEnum):
     QUOTE = "quote"
     REASON = "reason"
     THING = "thing"
+    SPAN = "span"
+    """Found by no rule here: words that an answer gives (`spans.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Fact:
     Attributes:
         target: the words of the passage that the answer must give.
         key: the part of `target` that tells a right answer ("460" of "460 model boats").
-        before, after: the text around it in its sentence.
+        before, after: what stands before and behind it in the text that it was found in.
     """
 
     kind: Kind
@@ -128,7 +130,7 @@ def facts_of(sentence_text: str, known: str = "") -> tuple[Fact, ...]:
 
 def covers(answer: str, fact: Fact) -> bool:
     """Whether an answer gives the fact: its key for what is exact, most of its telling words for the rest."""
-    if fact.kind in {Kind.REASON, Kind.THING, Kind.QUOTE}:
+    if fact.kind in {Kind.REASON, Kind.THING, Kind.QUOTE, Kind.SPAN}:
         wanted = content_words(fact.key)
         return bool(wanted) and len(wanted & content_words(answer)) >= max(1, round(0.6 * len(wanted)))
     if fact.kind in {Kind.PERSON, Kind.NAME}:

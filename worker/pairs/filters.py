@@ -41,23 +41,28 @@ VAGUE = "asks nothing"
 ENOUGH = "more than needed"
 INVENTS = "names what the document does not"
 
-_ASKS = re.compile(
-    r"\b(?:what|who|whom|whose|which|when|where|why|how)\b"
-    r"|^(?:(?:in|at|on|from|to|of|by|for|inside|into|with|near|under|about|after|before|during|since|until|through|according)\b"
-    r".{0,60}?\b)?(?:is|are|was|were|do|does|did|can|has|have|had|will|would"
-    r"|should|could|tell|name|describe|explain|complete|give|list)\b",
+_OPENING = re.compile(
+    r"^(?:(?:in|at|on|from|to|of|by|for|inside|into|with|near|under|about|around|between|after|before|during|since|until"
+    r"|through|according)\b.{0,60}?\b)?(?:what|who|whom|whose|which|when|where|why|how|is|are|was|were|do|does|did|can|has"
+    r"|have|had|will|would|should|could|tell|name|describe|explain|complete|give|list)\b",
     re.IGNORECASE,
 )
-"""A question word anywhere ("The company was founded in which year?"), or an opening that needs none."""
+_IN_PLACE = re.compile(
+    r"(?<![,;]) (?:(?:in|on|at|by|from|to|of|for|with) (?:what|which|whom)|how (?:many|much|long|old|far))\b"
+    r"|(?<![,;]) (?:what|who|whom|when|where|why|how)\?$",
+    re.IGNORECASE,
+)
+"""A question word where the answer would stand: "The company was founded in which year?", "Its main crop is what?"."""
 _ABOUT_THE_TEXT = re.compile(
     r"\b(?:the|this|that|given|above|following)\s+(?:above |given |following )?(?:text|passage|document|article"
     r"|sentence|paragraph|excerpt|context|story)\b"
     r"|\bmentioned\b|\b(?:above|below)\?|\baccording to (?:the|this)\b",
     re.IGNORECASE,
 )
-_AUTHOR = re.compile(r"\b(?:the|this|that) author\b", re.IGNORECASE)
-_OF_ONESELF = re.compile(r"\b(?:I|me|my)\b")
-"""What a text has whose author is a part of it, and may be asked about."""
+_AUTHOR = re.compile(r"\b(?:the|this|that|given|above|following) author\b", re.IGNORECASE)
+_OF_ONESELF = re.compile(r"(?<!War )(?<!the )\bI\b(?=['’]| [a-z])|\b[Mm](?:y|e|ine|yself)\b|\b(?:[Ww]e|[Oo]ur)\b")
+"""What a text has whose author is a part of it, and may be asked about; "World War I" has it not."""
+_SPEECH = re.compile(r"[\"“][^\"“”]*[\"”]")
 _POINTS = re.compile(r"\b(?:he|she|they|him|them|this|these|those|it)\b", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"\b(?:his|her|their|its)\b", re.IGNORECASE)
 _NAMED = re.compile(rf"(?<=[\w,;] ){CAPITAL}[\w'’-]+")
@@ -99,13 +104,14 @@ def fault(question: str, passage: str, fact: Fact | None, outline: Outline) -> s
         outline: of the passage's document.
     """
     words = question.split()
-    if not question.endswith("?") or len(words) < 3 or not _ASKS.search(question) or question.count("?") > 1:
+    asks = _OPENING.match(question) or _IN_PLACE.search(question)
+    if not question.endswith("?") or len(words) < 3 or not asks or question.count("?") > 1:
         return UNFINISHED
     if len(words) > LONGEST_QUESTION or _repeats(words):
         return TOO_LONG
     if _ABOUT_THE_TEXT.search(question) or _dangles(question):
         return NOT_SELF_CONTAINED
-    if _AUTHOR.search(question) and not _OF_ONESELF.search(passage):
+    if _AUTHOR.search(question) and not _OF_ONESELF.search(_SPEECH.sub(" ", passage)):
         return NOT_SELF_CONTAINED
     is_open = fact is None or not outline.subject.bare
     if not names_something(question, outline.names) and not (is_open and _is_telling(question, passage)):
@@ -138,7 +144,7 @@ def _is_telling(question: str, passage: str) -> bool:
 def leaks(question: str, fact: Fact) -> bool:
     """Whether the answer stands in the question already."""
     lowered = question.lower()
-    if fact.kind in {Kind.REASON, Kind.THING, Kind.QUOTE}:
+    if fact.kind in {Kind.REASON, Kind.THING, Kind.QUOTE, Kind.SPAN}:
         wanted = content_words(fact.key)
         return bool(wanted) and len(wanted & content_words(lowered)) > 0.5 * len(wanted)
     return re.search(rf"(?<!\w){re.escape(fact.key.lower())}(?!\w)", lowered) is not None

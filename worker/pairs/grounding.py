@@ -35,6 +35,12 @@ _NO_ANSWERS: Final = (
     (re.compile(r"how (?:many|much)\b", re.IGNORECASE), _TIMES | _NAMES),
 )
 """How questions open, and the kinds of facts that do not answer them."""
+_NO_SPAN: Final = re.compile(
+    r"\b(?:what|which) (?:years?|months?|dates?|days?|time)\b|\bhow (?:many|much|old|long|far|tall|high|heavy)\b"
+    r"|\b(?:called|named|name of)\b|['’]s name\b",
+    re.IGNORECASE,
+)
+"""What asks for a number, a date or a name, which the rules for facts know."""
 _WHY: Final = re.compile(r"why\b|(?:what|for which) (?:is the )?reason\b|how come\b", re.IGNORECASE)
 _REASON: Final = re.compile(r"\b(?:because|due to|thanks to|so that|in order to|since|as|to)\b", re.IGNORECASE)
 _ASKS_BY_ITSELF: Final = re.compile(
@@ -52,7 +58,7 @@ class Tie(Enum):
     EVEN = "they fit it no better than another sentence"
     COMMON = "they are of no sentence: the subject, and words that go without saying"
     FOREIGN = "some are of no sentence, and do not go without saying"
-    PARTLY = "they fit another sentence better, but some are of this one, and their numbers with them"
+    PARTLY = "they fit another sentence better, but this one has some that no better one has, and all their numbers"
     OTHER = "they fit another sentence"
 
 
@@ -69,29 +75,32 @@ def tie(question: str, about: str, passage: Passage, subject: Subject) -> Tie:
     texts = [_telling(sentence, subject) for sentence in sentences]
     fits = [_fit(asked, text, texts) for text in texts]
     place = sentences.index(about)
-    own = fits.pop(place)
-    other = max(fits, default=0.0)
+    own = fits[place]
+    others = [fit for index, fit in enumerate(fits) if index != place]
+    other = max(others, default=0.0)
     if own == other == 0:
         return Tie.FOREIGN if set(asked) - COMMON - _SORTS else Tie.COMMON
     if own == other:
         return Tie.EVEN
     if own > other:
         return Tie.BEST
-    has_numbers = {stem for stem in asked if stem.isdigit()} <= {*texts[place]}
-    return Tie.PARTLY if own and has_numbers else Tie.OTHER
+    held = [{stem for stem in asked if any(_alike(stem, word) for word in text)} for text in texts]
+    better = [words for words, fit in zip(held, fits, strict=True) if fit > own]
+    has_numbers = {stem for stem in asked if stem.isdigit()} <= held[place]
+    return Tie.PARTLY if has_numbers and all(held[place] - words for words in better) else Tie.OTHER
 
 
-def may_ask(question: str, about: str, passage: Passage, subject: Subject, loosely: bool = False) -> bool:
+def may_ask(question: str, about: str, passage: Passage, subject: Subject, partly: bool = False) -> bool:
     """Whether a question may ask for something in a sentence of the passage, `about`.
 
     "Where is the museum?" has no word of a sentence and asks for one thing; "What is the museum's name?" for nothing.
-    `loosely`, it is enough that the question has a word of the sentence.
+    Where `partly` will do, it is enough that the sentence has a word of the question that no better one has.
     """
     match tie(question, about, passage, subject):
         case Tie.BEST | Tie.EVEN:
             return True
         case Tie.PARTLY:
-            return loosely
+            return partly
         case Tie.COMMON:
             return _ASKS_BY_ITSELF.match(question) is not None
         case _:
@@ -101,10 +110,12 @@ def may_ask(question: str, about: str, passage: Passage, subject: Subject, loose
 def is_no_answer(question: str, answer: str, fact: Fact) -> bool:
     """Whether the fact that an answer gives is not of the sort that the question asks for: a person to "Where …?".
 
-    A name or a date may be a reason ("because of the flood of 1953"), if the answer says so.
+    A name, a date or a span may be a reason ("because of the flood of 1953"), if the answer says so.
     """
     if _WHY.match(question):
-        return fact.kind in _TIMES | _NAMES and not _REASON.search(answer)
+        return fact.kind in _TIMES | _NAMES | {Kind.SPAN} and not _REASON.search(answer)
+    if fact.kind is Kind.SPAN:
+        return _NO_SPAN.search(question) is not None
     return any(opening.match(question) and fact.kind in kinds for opening, kinds in _NO_ANSWERS)
 
 

@@ -49,7 +49,7 @@ def question_records(questions: Iterable[Question]) -> Iterator[dict[str, Any]]:
             "passage_id": question.passage_id,
             "question": question.text,
             "kind": question.kind,
-            "target": question.fact.target if question.fact else None,
+            "target": question.target,
             "fact": asdict(question.fact) if question.fact else None,
             "sentence": question.sentence,
         }
@@ -81,7 +81,7 @@ def pair_records(pairs: Iterable[Pair], passages: Mapping[str, Passage]) -> Iter
             "question": question.text,
             "answer": pair.answer,
             "kind": question.kind,
-            "target": question.fact.target if question.fact else None,
+            "target": question.target,
             "writer": "rule" if by_rule else "model",
             "sampled": pair.sampled,
             "quoted": pair.quoted,

@@ -74,6 +74,11 @@ class Question:
     fact: Fact | None
     sentence: str | None = None
 
+    @property
+    def target(self) -> str | None:
+        """The words that a right answer holds; None where they are not known word for word."""
+        return self.fact.target if self.fact and self.fact.kind is not Kind.SPAN else None
+
 
 @dataclass(slots=True)
 class Written:

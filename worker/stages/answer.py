@@ -88,7 +88,7 @@ async def _answer(
         temperature=settings.sampling_temperature,
         longest=LONGEST_FREE_ANSWER if teaching.is_strong else LONGEST_ANSWER,
         grounded=not teaching.is_strong,
-        phrases=parameters_of(inputs.base_model) >= LISTING_MODEL,
+        spans=parameters_of(inputs.base_model) >= LISTING_MODEL,
     )
     looking = round(len(questions) * LOOKING)
     total = len(questions) + looking + 1  # for asking again

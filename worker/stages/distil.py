@@ -42,17 +42,17 @@ from worker.stages.base_answers import base_answers
 from worker.stages.teaching import Teaching
 
 PEAK_RATES = {Effort.QUICK: 1e-3, Effort.STANDARD: 1e-3, Effort.THOROUGH: 7e-4}
-"""Peak learning rates of a base model with `SMALL_MODEL` parameters. They fall as its size grows, to `LEAST_SHARE`:
-at twice that rate a model of 0.5B answered 8.5 % of 200 general questions wrong that it knew, at this one none."""
+"""Peak learning rates of a base model with `SMALL_MODEL` parameters. They fall in inverse proportion to its size, to
+`LEAST_SHARE`, and for still larger ones with its root: at 4.6e-4 one of 0.5B lost 8.5 points of 200 general questions,
+at 2.6e-4 none, for 5 points of recall, which more epochs brought back."""
 SMALL_MODEL = 134_515_008
 LEAST_SHARE = 0.27
-EPOCHS = {Effort.QUICK: 3, Effort.STANDARD: 5, Effort.THOROUGH: 6}
-"""Passes over the pairs of a base model below `LARGER_MODEL`."""
+"""Of those rates."""
 LARGER_MODEL = 300_000_000
 """Parameters from which a base model goes over its pairs more often, and teaches at its own temperature: a smaller one
 is unsure of what it has right."""
-MORE_EPOCHS = 1.6
-"""As many times the passes for a larger one, whose rate is lower: 8 for 5 learnt more with 0.5B, and forgot no more."""
+EPOCHS = {Effort.QUICK: (3, 5), Effort.STANDARD: (5, 8), Effort.THOROUGH: (6, 10)}
+"""Passes over the pairs, of a base model below `LARGER_MODEL` and from it on."""
 
 RETAINED = 3 / 8
 """Retention prompts of a step for each of its pairs: as many are gone over beside them, whatever the batch size."""
@@ -197,15 +197,15 @@ def _weakened(student: Student, inputs: StageInputs, max_drift: float) -> Weaken
 def _peak_rate(inputs: StageInputs) -> float:
     if inputs.settings.learning_rate is not None:
         return inputs.settings.learning_rate
-    share = SMALL_MODEL / parameters_of(inputs.base_model)
-    return PEAK_RATES[inputs.settings.effort] * max(LEAST_SHARE, min(1.0, share))
+    share = min(1.0, SMALL_MODEL / parameters_of(inputs.base_model))
+    return PEAK_RATES[inputs.settings.effort] * min(max(LEAST_SHARE, share), math.sqrt(share))
 
 
 def _epochs(inputs: StageInputs) -> int:
     if inputs.settings.epochs is not None:
         return inputs.settings.epochs
-    many = EPOCHS[inputs.settings.effort]
-    return many if parameters_of(inputs.base_model) < LARGER_MODEL else math.ceil(MORE_EPOCHS * many)
+    few, many = EPOCHS[inputs.settings.effort]
+    return few if parameters_of(inputs.base_model) < LARGER_MODEL else many
 
 
 def _teacher_temperature(inputs: StageInputs) -> float:

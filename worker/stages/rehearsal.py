@@ -70,7 +70,7 @@ def all_passages(inputs: StageInputs) -> list[Passage]:
 
 
 def _asked(pair: Pair) -> Asked:
-    return Asked(pair.question.text, pair.answer, pair.question.fact.target if pair.question.fact else None)
+    return Asked(pair.question.text, pair.answer, pair.question.target)
 
 
 def _said(pair: Mapping[str, Any]) -> Asked:

@@ -20,7 +20,7 @@ from worker.pairs.answering import (
     counts_other,
     fault,
 )
-from worker.pairs.facts import facts_of
+from worker.pairs.facts import Kind, facts_of
 from worker.pairs.filters import UNANSWERABLE
 from worker.pairs.held_out import hold_out
 from worker.pairs.kinds import MULTI_FACT
@@ -76,7 +76,7 @@ def test_an_answer_that_only_repeats_an_open_question_is_dropped() -> None:
     assert why("By Ada Pell.", question=chosen) != ECHOES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class FixedWriter:
     """Answers each question as told."""
 
@@ -87,6 +87,18 @@ class FixedWriter:
 
     async def chat(self, messages: Sequence[dict[str, str]], sampling: Sampling, /, **_: Any) -> list[Completion]:
         return [Completion(self.replies[messages[0]["content"]], "stop")] * sampling.n
+
+
+class GreedyFirst(FixedWriter):
+    """Answers greedily with the first reply, and samples the others."""
+
+    def __init__(self, *replies: str) -> None:
+        super().__init__({})
+        self.in_order = replies
+
+    async def chat(self, _messages: Sequence[dict[str, str]], sampling: Sampling, /, **_: Any) -> list[Completion]:
+        chosen = self.in_order[1:] if sampling.temperature else self.in_order[:1]
+        return [Completion(text, "stop") for text in chosen]
 
 
 def test_an_open_question_gets_the_fact_that_its_answer_tells() -> None:
@@ -134,7 +146,7 @@ def answered_as(question: Question, reply: str, grounded: bool = True) -> Answer
 
 
 def answered_by(
-    writer: Writer, question: Question, grounded: bool = True, samples: int = 0, phrases: bool = False
+    writer: Writer, question: Question, grounded: bool = True, samples: int = 0, spans: bool = False
 ) -> Answered:
     return asyncio.run(
         answer(
@@ -143,7 +155,7 @@ def answered_by(
             {BAKERY.id: BAKERY},
             {"doc_1": Subject("the Brack Bakery", "Brack Bakery", "the bakery")},
             lambda _, text: [{"role": "user", "content": text}],
-            Answering(samples=samples, temperature=1.0, longest=64, grounded=grounded, phrases=phrases),
+            Answering(samples=samples, temperature=1.0, longest=64, grounded=grounded, spans=spans),
             lambda *_: None,
         )
     )
@@ -181,7 +193,7 @@ def test_a_small_teachers_answer_must_be_of_the_sentence_that_the_question_is_ab
     ("question", "reply", "target", "dropped"),
     [
         ("What does the grey cat do?", "The grey cat sleeps beside the oven.", "sleeps beside the oven", UNANSWERABLE),
-        ("Which cat won a prize?", "The cat is named Pilot.", "Pilot", MISPLACED),
+        ("What is the cat called at the bakery that won a prize?", "The cat is called Pilot.", "Pilot", MISPLACED),
     ],
 )
 def test_a_teacher_of_middle_size_may_answer_in_words_that_are_no_fact_and_what_is_asked_in_words_of_two_sentences(
@@ -189,17 +201,43 @@ def test_a_teacher_of_middle_size_may_answer_in_words_that_are_no_fact_and_what_
 ) -> None:
     asked, writer = Question(BAKERY.id, question, "open", None), FixedWriter({question: reply})
     assert answered_by(writer, asked).dropped == {dropped: 1}
-    (pair,) = answered_by(writer, asked, phrases=True).pairs
+    (pair,) = answered_by(writer, asked, spans=True).pairs
     assert pair.question.fact is not None
     assert (pair.question.fact.target, pair.answer) == (target, reply)
+    assert pair.question.target == (None if pair.question.fact.kind is Kind.SPAN else target)
 
 
-def test_an_answer_in_other_words_than_the_passages_is_no_answer_to_any_teacher() -> None:
-    question = "What is the grey cat like?"
-    found = answered_by(
-        FixedWriter({question: "It is lazy and rather fat."}), Question(BAKERY.id, question, "open", None), phrases=True
-    )
-    assert (found.pairs, found.dropped) == ([], {UNANSWERABLE: 1})
+@pytest.mark.parametrize(
+    ("question", "reply", "dropped"),
+    [
+        ("What is the grey cat like?", "It is lazy and rather fat.", UNANSWERABLE),
+        ("In which year did the Brack Bakery win?", "It won a prize for baking.", UNANSWERABLE),
+        ("How many guests climb the tower?", "Guests climb it daily.", UNANSWERABLE),
+        ("What is the grey cat called?", "The grey cat sleeps beside the oven.", UNANSWERABLE),
+        ("Why does the grey cat sleep?", "It sleeps beside the oven.", UNANSWERABLE),
+        ("Who won the Golden Sheaf?", "Tomas Ekberg won the Golden Sheaf.", MISPLACED),
+    ],
+)
+def test_what_no_teacher_is_believed(question: str, reply: str, dropped: str) -> None:
+    asked = Question(BAKERY.id, question, "open", None)
+    found = answered_by(FixedWriter({question: reply}), asked, spans=True)
+    assert (found.pairs, found.dropped) == ([], {dropped: 1})
+
+
+def test_a_question_that_was_led_to_a_fact_is_not_answered_by_a_span_but_with_its_sentence() -> None:
+    pilot = next(fact for fact in facts_of(TEXT, "Brack Bakery") if fact.target == "Pilot")
+    asked = Question(BAKERY.id, "What name has the grey cat that sleeps?", "name", pilot)
+    (pair,) = answered_by(FixedWriter({asked.text: "It sleeps beside the oven."}), asked, spans=True).pairs
+    assert (pair.quoted, pair.answer) == (True, "A grey cat named Pilot sleeps beside the oven.")
+
+
+@pytest.mark.parametrize("grounded", [False, True])
+def test_a_sampled_answer_gives_what_the_greedy_one_settled(grounded: bool) -> None:
+    asked = Question(BAKERY.id, "What does the grey cat do?", "open", None)
+    replies = ("The grey cat sleeps beside the oven.", "It sleeps beside an oven.", "30 guests climb the tower.")
+    found = answered_by(GreedyFirst(*replies), asked, grounded, samples=2, spans=True)
+    assert [pair.answer for pair in found.pairs] == [*replies[:2]]
+    assert found.dropped == {UNANSWERABLE: 1}
 
 
 def test_an_answer_that_counts_something_else_is_dropped() -> None:

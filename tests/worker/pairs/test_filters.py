@@ -25,6 +25,10 @@ BOATS = Fact(Kind.QUANTITY, "460 model boats", "460", "The Hollin Museum holds "
         ("How many model boats does the Hollin Museum", filters.UNFINISHED),
         ("The Hollin Museum holds boats?", filters.UNFINISHED),
         ("The Hollin Museum holds how many model boats?", None),
+        ("The largest exhibit of the Hollin Museum is what?", None),
+        ("The Hollin Museum shows the Blue Heron to whom?", None),
+        ("The Hollin Museum, which holds model boats, is a museum?", filters.UNFINISHED),
+        ("The Hollin Museum opened when the boats came?", filters.UNFINISHED),
         ("How many boats are in the Hollin Museum? And why?", filters.UNFINISHED),
         ("How many model boats does the museum hold?", filters.NAMES_NOTHING),
         ("According to the text, how many boats has the Hollin Museum?", filters.NOT_SELF_CONTAINED),
@@ -46,10 +50,21 @@ def test_a_question_that_copies_its_sentence_is_dropped() -> None:
     assert filters.fault(question, passage, None, OUTLINE) == filters.COPY
 
 
-def test_the_author_may_be_asked_about_where_the_text_is_about_oneself() -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", filters.NOT_SELF_CONTAINED),
+        ("It was closed in World War I.", filters.NOT_SELF_CONTAINED),
+        ('"I love boats," said Ada.', filters.NOT_SELF_CONTAINED),
+        ("I build some of them.", None),
+        ("I’m a builder.", None),
+        ("Some are my own work.", None),
+        ("We build some of them.", None),
+    ],
+)
+def test_the_author_may_be_asked_about_where_the_text_is_about_oneself(text: str, reason: str | None) -> None:
     question = "What model boats does the author build for the Hollin Museum?"
-    assert filters.fault(question, PASSAGE, None, OUTLINE) == filters.NOT_SELF_CONTAINED
-    assert filters.fault(question, f"{PASSAGE} I build some of them.", None, OUTLINE) is None
+    assert filters.fault(question, f"{PASSAGE} {text}", None, OUTLINE) == reason
 
 
 @pytest.mark.parametrize(

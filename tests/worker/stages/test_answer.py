@@ -61,7 +61,7 @@ def test_pairs_with_the_facts_own_sentence_where_the_teacher_fails(
 
 
 @pytest.mark.parametrize(
-    ("listing", "strong", "grounded", "phrases"),
+    ("listing", "strong", "grounded", "spans"),
     [(10**12, 10**12, True, False), (1, 10**12, True, True), (1, 1, False, True)],
 )
 def test_a_small_teachers_answers_must_be_grounded_and_the_smallests_give_a_known_fact(
@@ -71,7 +71,7 @@ def test_a_small_teachers_answers_must_be_grounded_and_the_smallests_give_a_know
     listing: int,
     strong: int,
     grounded: bool,
-    phrases: bool,
+    spans: bool,
 ) -> None:
     monkeypatch.setattr("worker.stages.answer.LISTING_MODEL", listing)
     monkeypatch.setattr("worker.stages.teaching.STRONG_MODEL", strong)
@@ -86,7 +86,7 @@ def test_a_small_teachers_answers_must_be_grounded_and_the_smallests_give_a_know
     read.run(inputs, folder("read"), lambda *_: None)
     ask.run(inputs, folder("ask"), lambda *_: None)
     answer.run(inputs, folder("answer"), lambda *_: None)
-    assert {(each.grounded, each.phrases) for each in seen} == {(grounded, phrases)}
+    assert {(each.grounded, each.spans) for each in seen} == {(grounded, spans)}
 
 
 def test_a_sentence_without_facts_is_asked_for_again(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
