@@ -208,6 +208,8 @@ class Report(BaseModel):
     training: dict[str, Any] = Field(
         description="What the training tells of itself: steps, learning rate, device and the like."
     )
-    settings: dict[str, Any] = Field(description="Every value that the job worked with.")
+    settings: dict[str, Any] = Field(
+        description="Every value that the job worked with; null: by the base model, as `training` tells."
+    )
     seed: int | None = Field(description="Of sampling and training.")
     versions: dict[str, str] = Field(description="Of what made it: ingrain, torch, transformers, peft and the engine.")

@@ -77,7 +77,9 @@ class AdapterView(BaseModel):
     stale_documents: list[str] = Field(description="Those of its documents that were replaced since, by id.")
     is_stale: bool = Field(description="Whether there are any. A child that learns the new versions mends that.")
     job: JobRef
-    settings: dict[str, Any] = Field(description="Every value that its job works with.")
+    settings: dict[str, Any] = Field(
+        description="Every value that its job works with; null: by the base model, which the report's `training` tells."
+    )
     alias: str | None = Field(description="The alias that points at it as soon as it is ready, unless it is degraded.")
     aliases: list[str] = Field(description="The aliases that point at it now.")
     degraded: bool = Field(description="Whether it is below a floor, and so gets its alias only if that was asked for.")
