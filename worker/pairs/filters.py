@@ -111,7 +111,7 @@ def fault(question: str, passage: str, fact: Fact | None, outline: Outline) -> s
         return TOO_LONG
     if _ABOUT_THE_TEXT.search(question) or _dangles(question):
         return NOT_SELF_CONTAINED
-    if _AUTHOR.search(question) and not _OF_ONESELF.search(_SPEECH.sub(" ", passage)):
+    if _AUTHOR.search(question) and not is_of_oneself(passage):
         return NOT_SELF_CONTAINED
     is_open = fact is None or not outline.subject.bare
     if not names_something(question, outline.names) and not (is_open and _is_telling(question, passage)):
@@ -127,6 +127,11 @@ def fault(question: str, passage: str, fact: Fact | None, outline: Outline) -> s
     if foreign_stems(question, f"{passage} {outline.subject.bare}") & outline.stems:
         return ELSEWHERE  # seen: the year of the flood that closed a museum, asked as "In which year was it opened?"
     return None
+
+
+def is_of_oneself(text: str) -> bool:
+    """Whether a text tells of its own author, who may be asked about then; what is said in it does not count."""
+    return _OF_ONESELF.search(_SPEECH.sub(" ", text)) is not None
 
 
 def names_something(question: str, names: frozenset[str]) -> bool:

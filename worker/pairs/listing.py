@@ -60,6 +60,26 @@ _QUESTIONS: Final = (
 )
 
 
+_OWN_TEXT: Final = (
+    "I bought my first kayak from a neighbour in May 2017, after my old canoe had rotted. Since then I have paddled to "
+    "Sill and back eleven times, mostly at night, because the ferries make such waves. My brother Jonas thinks that I "
+    "am mad, but he still lends me his lamp. Does anyone know a dry place to leave it in winter?"
+)
+_OWN_QUESTIONS: Final = (
+    "What did the author buy from a neighbour?",
+    "When did the author buy the kayak?",
+    "What had happened to the author's old canoe?",
+    "How often has the author paddled to Sill and back?",
+    "Why does the author mostly paddle at night?",
+    "What makes big waves on the way to Sill?",
+    "What is the name of the author's brother?",
+    "What does Jonas think of the author?",
+    "What does the author's brother lend him?",
+    "What is the author looking for in winter?",
+)
+"""For a text that tells of its own author, which has no other name for him."""
+
+
 LEADS: Final = 4
 """Of a fact's openings, the most natural ones, that its question is to begin with in every other list."""
 _GAP: Final = "..."
@@ -81,9 +101,12 @@ _ANSWERS: Final = (
 
 async def write_listed(writer: Writer, passage: Passage, outline: Outline, sampling: Sampling) -> Written:
     """Questions about a passage, from `sampling.n` lists; the same one as often as it was written."""
+    title, text, questions = _TITLE, _TEXT, _QUESTIONS
+    if filters.is_of_oneself(passage.text):
+        title, text, questions = "", _OWN_TEXT, _OWN_QUESTIONS
     messages = [
-        {"role": "user", "content": _asked(_TITLE, _TEXT)},
-        {"role": "assistant", "content": "\n".join(_QUESTIONS)},
+        {"role": "user", "content": _asked(title, text)},
+        {"role": "assistant", "content": "\n".join(questions)},
         {"role": "user", "content": _asked(outline.subject.bare, passage.text)},
     ]
     written = Written()

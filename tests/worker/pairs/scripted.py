@@ -16,11 +16,13 @@ class ScriptedWriter:
     logprob: float | None = None
     asked: list[str] = field(default_factory=list)
     samplings: list[Sampling] = field(default_factory=list)
+    chats: list[Sequence[dict[str, str]]] = field(default_factory=list)
 
     async def complete(self, prompt: str, sampling: Sampling, /, **_: Any) -> list[Completion]:
         return self._completions(prompt, self.going_on, sampling)
 
     async def chat(self, messages: Sequence[dict[str, str]], sampling: Sampling, /, **_: Any) -> list[Completion]:
+        self.chats.append(messages)
         return self._completions(messages[-1]["content"], self.answering, sampling)
 
     def _completions(self, prompt: str, reply: Callable[[str], str], sampling: Sampling) -> list[Completion]:

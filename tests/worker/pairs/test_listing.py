@@ -66,6 +66,17 @@ def test_the_usable_questions_of_a_list_are_kept_and_the_others_counted() -> Non
     assert writer.asked[0].startswith(f"Hollin Museum\n\n{TEXT}")
 
 
+def test_a_text_that_tells_of_its_author_is_listed_after_one_that_does() -> None:
+    text = "I moved to Stroud in 1962 with my sister. We opened a small museum of model boats there."
+    own = Passage("p0001", "doc_1", "", None, text, text)
+    asked = "What did the author open in Stroud?"
+    for passage, shown, kept in ((own, "my first kayak", [asked]), (PASSAGE, "Ormsby Clock Tower", [])):
+        writer = ScriptedWriter(answering=lambda _: asked)
+        written = asyncio.run(write_listed(writer, passage, outline_of([passage]), Sampling()))
+        assert shown in writer.chats[0][0]["content"]
+        assert [question.text for question in written.questions] == kept
+
+
 def test_lists_are_asked_for_once_more_and_hotter_where_facts_are_not_reached() -> None:
     all_of_it, some = ScriptedWriter(answering=lambda _: LIST), ScriptedWriter(answering=lambda _: LIST.splitlines()[2])
     asked_by(all_of_it)
