@@ -111,7 +111,9 @@ def _print(console: Console, title: str, columns: Mapping[str, Counter[str]]) ->
         table.add_column(heading, justify="right")
     together = sum(columns.values(), Counter[str]())
     for reason in sorted(together, key=lambda each: (each != KEPT, -together[each])):
-        cells = (f"{counts[reason]} ({100 * counts[reason] / counts.total():.1f} %)" for counts in columns.values())
+        cells = (
+            f"{counts[reason]} ({100 * counts[reason] / max(1, counts.total()):.1f} %)" for counts in columns.values()
+        )
         table.add_row(reason, *cells)
     console.print(table)
 

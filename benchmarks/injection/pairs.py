@@ -39,10 +39,10 @@ def _spread(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _in_turns(pairs: Iterable[dict[str, Any]], key: str) -> Iterator[dict[str, Any]]:
-    """One pair of each passage and `key`, then a second one, and so on."""
+    """One pair of each passage and `key`, or answer where that is None, then a second one, and so on."""
     groups: defaultdict[tuple[str, str | None], list[dict[str, Any]]] = defaultdict(list)
     for pair in pairs:
-        groups[pair["passage_id"], pair[key]].append(pair)
+        groups[pair["passage_id"], pair[key] or pair["answer"]].append(pair)
     for place in range(max(map(len, groups.values()), default=0)):
         yield from (group[place] for group in groups.values() if place < len(group))
 

@@ -64,6 +64,13 @@ def test_it_prints_both_tables(
     assert [cell.strip() for cell in kept[1]][::2] == ["1 (50.0 %)", "2 (100.0 %)"]
 
 
+def test_no_wrong_answer_is_no_reason_to_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, tmp_path, {each.id: each.answers[0] for each in ITEM.questions})
+    assert "0 (0.0 %)" in capsys.readouterr().out
+
+
 def test_answers_that_are_missing_are_told_with_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,7 +19,7 @@ from worker.pairs.sentences import narrowed, own_sentences, sentence_with
 from worker.pairs.spans import span_of
 from worker.pairs.subjects import Subject
 from worker.pairs.together import together
-from worker.pairs.words import is_empty, stems_of
+from worker.pairs.words import content_words, is_empty, stems_of
 from worker.pairs.writer import Completion, Sampling, Writer
 from worker.pairs.writing import BY_RULE, OPEN, TURNED, Question, resolved_sentence, sentence_of
 
@@ -80,8 +80,7 @@ class Answering:
 
     With `grounded`, a question must be about the sentence that its answer stands in: a teacher that is too small to
     leave open what its passage leaves open answers "Who won the prize?" with the one person named. With `spans`, an
-    open question may also be answered in words of the passage that no rule for facts knows, but none that asks for
-    several facts; and it may fit another sentence better than its answer's (`Tie.PARTLY`): so people ask.
+    open question that asks for one thing may also be answered in words of the passage that no rule for facts knows.
     """
 
     samples: int
@@ -149,7 +148,8 @@ async def _answer_one(
     """
     found = Answered()
     seen: set[str] = set()
-    settled = question
+    opened = settled = question
+    spans = answering.spans and question.fact is None
     for sampled in (False, True):
         sampling = Sampling(1, 0.0, 1.0, answering.longest, scored=True)
         if sampled:
@@ -160,11 +160,13 @@ async def _answer_one(
         for completion in completions:
             text = completion.text.strip()
             if sampled:
-                against = question if question.kind in OF_SEVERAL else settled
-                reason = fault(completion, text, against, passage, LEAST_SURE_SAMPLED)
+                reason = fault(completion, text, opened, passage, LEAST_SURE_SAMPLED, spans)
+                if reason is None and not _gives_the_same(text, settled, opened, passage):
+                    reason = filters.UNANSWERABLE
                 if reason is None and answering.grounded:
-                    reason = _misses(settled, text, passage, subject, answering.spans)
+                    reason = _misses(settled, text, passage, subject)
             else:
+                opened = _opened(question, text) if answering.grounded else question
                 settled, reason = settle(completion, question, passage, subject, answering)
             if reason is None and text.lower() in seen:
                 reason = REPEATED
@@ -198,7 +200,7 @@ def settle(
     if reason is None and question.fact is None:
         question = _with_fact(question, text, passage, subject, spans)
     if reason is None and answering.grounded:
-        reason = _misses(question, text, passage, subject, answering.spans)
+        reason = _misses(question, text, passage, subject)
     return question, reason
 
 
@@ -209,7 +211,7 @@ def _opened(question: Question, answer: str) -> Question:
     return replace(question, kind=OPEN, fact=None, sentence=None)
 
 
-def _misses(question: Question, answer: str, passage: Passage, subject: Subject, partly: bool) -> str | None:
+def _misses(question: Question, answer: str, passage: Passage, subject: Subject) -> str | None:
     """Why an answer is none to what the question asks for, or None: told by the words of both."""
     fact = question.fact
     if fact is None or question.kind in OF_SEVERAL:
@@ -220,7 +222,7 @@ def _misses(question: Question, answer: str, passage: Passage, subject: Subject,
         return MISCOUNTED
     if is_no_answer(question.text, answer, fact):
         return OTHER_SORT
-    if question.kind != TURNED and not may_ask(question.text, _about(question, passage), passage, subject, partly):
+    if question.kind != TURNED and not may_ask(question.text, _about(question, passage), passage, subject):
         return MISPLACED
     return None
 
@@ -287,6 +289,14 @@ def _told(text: str, question: Question, passage: Passage, spans: bool) -> list[
         return told
     span = span_of(text, question.text, own_sentences(passage), leaked)
     return [span] if span and not is_no_answer(question.text, text, span) else []
+
+
+def _gives_the_same(text: str, settled: Question, opened: Question, passage: Passage) -> bool:
+    """Whether a sampled answer gives the fact that the greedy one settled, or a span that shares a word with it."""
+    fact = settled.fact
+    if fact is None or settled.kind in OF_SEVERAL or fact.kind is not Kind.SPAN:
+        return fact is None or settled.kind in OF_SEVERAL or covers(text, fact)
+    return any(content_words(each.target) & content_words(fact.target) for each in _told(text, opened, passage, True))
 
 
 def _with_fact(question: Question, answer: str, passage: Passage, subject: Subject, spans: bool) -> Question:

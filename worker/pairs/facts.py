@@ -4,6 +4,7 @@ They are the answers that questions must lead to. Knowing them makes coverage me
 reached can be asked again. Rules are cheap and never invent; what they miss, free questions about a passage may find.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -130,7 +131,10 @@ def facts_of(sentence_text: str, known: str = "") -> tuple[Fact, ...]:
 
 def covers(answer: str, fact: Fact) -> bool:
     """Whether an answer gives the fact: its key for what is exact, most of its telling words for the rest."""
-    if fact.kind in {Kind.REASON, Kind.THING, Kind.QUOTE, Kind.SPAN}:
+    if fact.kind is Kind.SPAN:
+        wanted = content_words(fact.key)
+        return bool(wanted) and len(wanted & content_words(answer)) >= math.ceil(0.6 * len(wanted))
+    if fact.kind in {Kind.REASON, Kind.THING, Kind.QUOTE}:
         wanted = content_words(fact.key)
         return bool(wanted) and len(wanted & content_words(answer)) >= max(1, round(0.6 * len(wanted)))
     if fact.kind in {Kind.PERSON, Kind.NAME}:

@@ -42,14 +42,16 @@ ENOUGH = "more than needed"
 INVENTS = "names what the document does not"
 
 _OPENING = re.compile(
-    r"^(?:(?:in|at|on|from|to|of|by|for|inside|into|with|near|under|about|around|between|after|before|during|since|until"
+    r"^(?:(?:in|at|on|from|to|of|by|for|inside|into|with|near|under|about|after|before|during|since|until"
     r"|through|according)\b.{0,60}?\b)?(?:what|who|whom|whose|which|when|where|why|how|is|are|was|were|do|does|did|can|has"
     r"|have|had|will|would|should|could|tell|name|describe|explain|complete|give|list)\b",
     re.IGNORECASE,
 )
 _IN_PLACE = re.compile(
-    r"(?<![,;]) (?:(?:in|on|at|by|from|to|of|for|with) (?:what|which|whom)|how (?:many|much|long|old|far))\b"
-    r"|(?<![,;]) (?:what|who|whom|when|where|why|how)\?$",
+    r"(?<![,;]) (?:(?:in|on|at|by|from|to|of|for|with) (?:what|which|whom)|how (?:many|much|long|old|far))"
+    r"(?: (?!(?:it|he|she|they|is|are|was|were|has|had|do|does|did)\b)[\w'’-]+){0,2}\?$"
+    r"|(?<![,;]) (?:what|who|whom|when|where|why|how)\?$"
+    r"|^(?:around|between) (?:what|which)\b",
     re.IGNORECASE,
 )
 """A question word where the answer would stand: "The company was founded in which year?", "Its main crop is what?"."""
@@ -60,8 +62,9 @@ _ABOUT_THE_TEXT = re.compile(
     re.IGNORECASE,
 )
 _AUTHOR = re.compile(r"\b(?:the|this|that|given|above|following) author\b", re.IGNORECASE)
-_OF_ONESELF = re.compile(r"(?<!War )(?<!the )\bI\b(?=['’]| [a-z])|\b[Mm](?:y|e|ine|yself)\b|\b(?:[Ww]e|[Oo]ur)\b")
-"""What a text has whose author is a part of it, and may be asked about; "World War I" has it not."""
+_ONESELF = re.compile(r"(?:^|(?<=[.!?,;:)] )|(?<= ))(?:I(?=['’\s])|[Mm](?:y|e|yself)\b)")
+FEWEST_ONESELF = 2
+"""Words by which a text is known to tell of its author. One is not enough: "type I diabetes"."""
 _SPEECH = re.compile(r"[\"“][^\"“”]*[\"”]")
 _POINTS = re.compile(r"\b(?:he|she|they|him|them|this|these|those|it)\b", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"\b(?:his|her|their|its)\b", re.IGNORECASE)
@@ -131,7 +134,14 @@ def fault(question: str, passage: str, fact: Fact | None, outline: Outline) -> s
 
 def is_of_oneself(text: str) -> bool:
     """Whether a text tells of its own author, who may be asked about then; what is said in it does not count."""
-    return _OF_ONESELF.search(_SPEECH.sub(" ", text)) is not None
+    text = " ".join(_SPEECH.sub(" ", text).split())
+    found = 0
+    for match in _ONESELF.finditer(text):
+        before = text[: match.start()].split()[-1:]
+        opens = not before or before[0][-1] in ".!?,;:)"
+        is_name = match.group() in {"My", "Me", "Myself"} and not opens  # "Church of My Lady"
+        found += not is_name and (opens or before[0][0].islower())  # "Elizabeth I was"
+    return found >= FEWEST_ONESELF
 
 
 def names_something(question: str, names: frozenset[str]) -> bool:
@@ -143,7 +153,8 @@ def names_something(question: str, names: frozenset[str]) -> bool:
 def _is_telling(question: str, passage: str) -> bool:
     """Whether a question that names nothing is known by its words: "What are bishops' mitres like?"."""
     words = stems_of(" ".join(content_words(question))) - QUESTION_WORDS
-    return len(words & stems_of(passage)) >= FEWEST_TELLING
+    told = len(words & stems_of(passage)) + (_AUTHOR.search(question) is not None and is_of_oneself(passage))
+    return told >= FEWEST_TELLING
 
 
 def leaks(question: str, fact: Fact) -> bool:

@@ -36,12 +36,16 @@ _NO_ANSWERS: Final = (
 )
 """How questions open, and the kinds of facts that do not answer them."""
 _NO_SPAN: Final = re.compile(
-    r"\b(?:what|which) (?:years?|months?|dates?|days?|time)\b|\bhow (?:many|much|old|long|far|tall|high|heavy)\b"
-    r"|\b(?:called|named|name of)\b|['’]s name\b",
+    r"^(?:\w+ )?(?:who|whom|whose)\b"
+    r"|\b(?:what|which) (?:years?|months?|dates?|days?|time|age|percentage|price)\b"
+    r"|\bhow (?:many|much|old|long|far|tall|high|heavy|large|big|deep|wide|fast|often)\b"
+    r"|\b(?:price|cost|height|weight|population|age|name|title) of\b|['’]s name\b|\b(?:called|named)\?$",
     re.IGNORECASE,
 )
-"""What asks for a number, a date or a name, which the rules for facts know."""
-_WHY: Final = re.compile(r"why\b|(?:what|for which) (?:is the )?reason\b|how come\b", re.IGNORECASE)
+"""What asks for a person, a number, a date or a name, which the rules for facts know."""
+_WHY: Final = re.compile(
+    r"why\b|(?:for )?(?:what|which) (?:(?:is|was|were|are) the )?reasons?\b|how come\b", re.IGNORECASE
+)
 _REASON: Final = re.compile(r"\b(?:because|due to|thanks to|so that|in order to|since|as|to)\b", re.IGNORECASE)
 _ASKS_BY_ITSELF: Final = re.compile(
     r"(?:\w+ )?(?:(?:what|which) (?:years?|months?|dates?|days?|time|temperature|city|town|village|country|region|place"
@@ -58,8 +62,7 @@ class Tie(Enum):
     EVEN = "they fit it no better than another sentence"
     COMMON = "they are of no sentence: the subject, and words that go without saying"
     FOREIGN = "some are of no sentence, and do not go without saying"
-    PARTLY = "they fit another sentence better, but this one has some that no better one has, and all their numbers"
-    OTHER = "they fit another sentence"
+    OTHER = "they fit another sentence better"
 
 
 def tie(question: str, about: str, passage: Passage, subject: Subject) -> Tie:
@@ -74,33 +77,23 @@ def tie(question: str, about: str, passage: Passage, subject: Subject) -> Tie:
     asked = _telling(question, subject)
     texts = [_telling(sentence, subject) for sentence in sentences]
     fits = [_fit(asked, text, texts) for text in texts]
-    place = sentences.index(about)
-    own = fits[place]
-    others = [fit for index, fit in enumerate(fits) if index != place]
-    other = max(others, default=0.0)
+    own = fits.pop(sentences.index(about))
+    other = max(fits, default=0.0)
     if own == other == 0:
         return Tie.FOREIGN if set(asked) - COMMON - _SORTS else Tie.COMMON
     if own == other:
         return Tie.EVEN
-    if own > other:
-        return Tie.BEST
-    held = [{stem for stem in asked if any(_alike(stem, word) for word in text)} for text in texts]
-    better = [words for words, fit in zip(held, fits, strict=True) if fit > own]
-    has_numbers = {stem for stem in asked if stem.isdigit()} <= held[place]
-    return Tie.PARTLY if has_numbers and all(held[place] - words for words in better) else Tie.OTHER
+    return Tie.BEST if own > other else Tie.OTHER
 
 
-def may_ask(question: str, about: str, passage: Passage, subject: Subject, partly: bool = False) -> bool:
+def may_ask(question: str, about: str, passage: Passage, subject: Subject) -> bool:
     """Whether a question may ask for something in a sentence of the passage, `about`.
 
     "Where is the museum?" has no word of a sentence and asks for one thing; "What is the museum's name?" for nothing.
-    Where `partly` will do, it is enough that the sentence has a word of the question that no better one has.
     """
     match tie(question, about, passage, subject):
         case Tie.BEST | Tie.EVEN:
             return True
-        case Tie.PARTLY:
-            return partly
         case Tie.COMMON:
             return _ASKS_BY_ITSELF.match(question) is not None
         case _:

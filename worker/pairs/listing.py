@@ -75,7 +75,7 @@ _OWN_QUESTIONS: Final = (
     "What is the name of the author's brother?",
     "What does Jonas think of the author?",
     "What does the author's brother lend him?",
-    "What is the author looking for in winter?",
+    "What does the author want to leave in a dry place in winter?",
 )
 """For a text that tells of its own author, which has no other name for him."""
 

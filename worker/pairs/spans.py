@@ -12,20 +12,21 @@ from worker.pairs.facts import Fact, Kind, covers
 from worker.pairs.words import PASTS, content_words, is_empty, stems_of
 
 OWN_WORDS: Final = 0.75
-"""The share of an answer's new telling words that the sentences must have."""
+"""The share of an answer's new telling words that the span's sentence must have."""
 _WORD: Final = re.compile(r"[\w']+")
 _NEGATION: Final = re.compile(
-    r"\b(?:not|no|never|nobody|none|nothing|nowhere|neither|nor|without)\b|n't\b", re.IGNORECASE
+    r"\b(?:not|no|never|nobody|none|nothing|nowhere|neither|nor|without|cannot|hardly|barely|few|fail\w*|refus\w*)\b|n't\b",
+    re.IGNORECASE,
 )
-_SAYS_LITTLE: Final = re.compile(r"\w+(?:ed|ly)|first|second|third|last|next|\d+(?:st|nd|rd|th)", re.IGNORECASE)
+_SAYS_LITTLE: Final = re.compile(r"(?!speed)\w{3,}ed|first|second|third|last|next|\d+(?:st|nd|rd|th)", re.IGNORECASE)
 """One word that is no answer by itself."""
 
 
 def span_of(answer: str, question: str, sentences: Sequence[str], leaked: Sequence[Fact]) -> Fact | None:
     """The run of words in one of a text's sentences that gives most of what an answer says and its question does not.
 
-    None where the answer says nothing new, or mostly in words that the sentences do not have; where it says of a
-    sentence what that denies, or the other way round; and where one word says too little.
+    None where the answer says nothing new, or mostly in words that no one sentence has; where it says what that
+    sentence denies, or the other way round; and where one word says too little.
 
     Args:
         answer: to the question.
@@ -36,13 +37,11 @@ def span_of(answer: str, question: str, sentences: Sequence[str], leaked: Sequen
     answer, question = _plain(answer), _plain(question)
     texts = [_plain(sentence) for sentence in sentences]
     new = stems_of(" ".join(content_words(answer))) - stems_of(question) - {""}
-    if not new or len(new & stems_of(" ".join(texts))) < OWN_WORDS * len(new):
-        return None
     denies = _NEGATION.search(answer) is not None
     runs = [
         (told, place, start, stop)
         for place, text in enumerate(texts)
-        if (_NEGATION.search(text) is not None) is denies
+        if len(new & stems_of(text)) >= OWN_WORDS * len(new) and (_NEGATION.search(text) is not None) is denies
         for told, start, stop in _runs(text, new)
     ]
     for told, place, start, stop in sorted(runs, key=lambda run: -run[0]):

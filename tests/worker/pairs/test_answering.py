@@ -20,7 +20,7 @@ from worker.pairs.answering import (
     counts_other,
     fault,
 )
-from worker.pairs.facts import Kind, facts_of
+from worker.pairs.facts import facts_of
 from worker.pairs.filters import UNANSWERABLE
 from worker.pairs.held_out import hold_out
 from worker.pairs.kinds import MULTI_FACT
@@ -189,22 +189,14 @@ def test_a_small_teachers_answer_must_be_of_the_sentence_that_the_question_is_ab
     assert len(answered(question, reply, grounded=False).pairs) == 1, "a large one is trusted"
 
 
-@pytest.mark.parametrize(
-    ("question", "reply", "target", "dropped"),
-    [
-        ("What does the grey cat do?", "The grey cat sleeps beside the oven.", "sleeps beside the oven", UNANSWERABLE),
-        ("What is the cat called at the bakery that won a prize?", "The cat is called Pilot.", "Pilot", MISPLACED),
-    ],
-)
-def test_a_teacher_of_middle_size_may_answer_in_words_that_are_no_fact_and_what_is_asked_in_words_of_two_sentences(
-    question: str, reply: str, target: str, dropped: str
-) -> None:
+def test_a_teacher_of_middle_size_may_answer_in_words_that_are_no_fact() -> None:
+    question, reply = "What does the grey cat do?", "The grey cat sleeps beside the oven."
     asked, writer = Question(BAKERY.id, question, "open", None), FixedWriter({question: reply})
-    assert answered_by(writer, asked).dropped == {dropped: 1}
+    assert answered_by(writer, asked).dropped == {UNANSWERABLE: 1}
     (pair,) = answered_by(writer, asked, spans=True).pairs
     assert pair.question.fact is not None
-    assert (pair.question.fact.target, pair.answer) == (target, reply)
-    assert pair.question.target == (None if pair.question.fact.kind is Kind.SPAN else target)
+    assert (pair.question.fact.target, pair.answer) == ("sleeps beside the oven", reply)
+    assert pair.question.target is None, "a right answer may say it in other words"
 
 
 @pytest.mark.parametrize(
@@ -215,6 +207,10 @@ def test_a_teacher_of_middle_size_may_answer_in_words_that_are_no_fact_and_what_
         ("How many guests climb the tower?", "Guests climb it daily.", UNANSWERABLE),
         ("What is the grey cat called?", "The grey cat sleeps beside the oven.", UNANSWERABLE),
         ("Why does the grey cat sleep?", "It sleeps beside the oven.", UNANSWERABLE),
+        ("For what reason does the cat sleep?", "It sleeps beside the oven.", UNANSWERABLE),
+        ("Who sleeps in the bakery?", "It sleeps beside the oven.", UNANSWERABLE),
+        ("How often does the cat sleep?", "It sleeps beside the oven.", UNANSWERABLE),
+        ("What does the grey cat do?", "It sleeps beside the rye loaf.", UNANSWERABLE),
         ("Who won the Golden Sheaf?", "Tomas Ekberg won the Golden Sheaf.", MISPLACED),
     ],
 )
@@ -234,10 +230,17 @@ def test_a_question_that_was_led_to_a_fact_is_not_answered_by_a_span_but_with_it
 @pytest.mark.parametrize("grounded", [False, True])
 def test_a_sampled_answer_gives_what_the_greedy_one_settled(grounded: bool) -> None:
     asked = Question(BAKERY.id, "What does the grey cat do?", "open", None)
-    replies = ("The grey cat sleeps beside the oven.", "It sleeps beside an oven.", "30 guests climb the tower.")
-    found = answered_by(GreedyFirst(*replies), asked, grounded, samples=2, spans=True)
-    assert [pair.answer for pair in found.pairs] == [*replies[:2]]
-    assert found.dropped == {UNANSWERABLE: 1}
+    greedy, *sampled = (
+        "The grey cat sleeps beside the oven.",
+        "It sleeps beside an oven.",
+        "30 guests climb the tower.",
+        "It never sleeps beside the oven.",
+        "It sleeps beside a river of gold.",
+        "The grey cat does.",
+    )
+    found = answered_by(GreedyFirst(greedy, *sampled), asked, grounded, samples=5, spans=True)
+    assert [pair.answer for pair in found.pairs] == [greedy, sampled[0]]
+    assert found.dropped == {UNANSWERABLE: 3, ECHOES: 1}
 
 
 def test_an_answer_that_counts_something_else_is_dropped() -> None:

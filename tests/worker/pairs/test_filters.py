@@ -29,6 +29,10 @@ BOATS = Fact(Kind.QUANTITY, "460 model boats", "460", "The Hollin Museum holds "
         ("The Hollin Museum shows the Blue Heron to whom?", None),
         ("The Hollin Museum, which holds model boats, is a museum?", filters.UNFINISHED),
         ("The Hollin Museum opened when the boats came?", filters.UNFINISHED),
+        ("The Hollin Museum holds the steamer in which model boats are held?", filters.UNFINISHED),
+        ("The Hollin Museum is known for what it holds?", filters.UNFINISHED),
+        ("Between the model boats is the Hollin Museum?", filters.UNFINISHED),
+        ("Around which exhibit does the Hollin Museum show model boats?", None),
         ("How many boats are in the Hollin Museum? And why?", filters.UNFINISHED),
         ("How many model boats does the museum hold?", filters.NAMES_NOTHING),
         ("According to the text, how many boats has the Hollin Museum?", filters.NOT_SELF_CONTAINED),
@@ -51,20 +55,26 @@ def test_a_question_that_copies_its_sentence_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("text", "own"),
     [
-        ("", filters.NOT_SELF_CONTAINED),
-        ("It was closed in World War I.", filters.NOT_SELF_CONTAINED),
-        ('"I love boats," said Ada.', filters.NOT_SELF_CONTAINED),
-        ("I build some of them.", None),
-        ("I’m a builder.", None),
-        ("Some are my own work.", None),
-        ("We build some of them.", None),
+        ("", False),
+        ("It was closed in World War I, and after World War I again.", False),
+        ("Elizabeth I was queen. Francis I of France and Francis I’s son came.", False),
+        ("The mine opened in 1890, and the mine closed in 1901.", False),
+        ("The Church of My Lady is near My Lai.", False),
+        ('"I love my boats," said Ada.', False),
+        ("In type I diabetes it is low.", False),
+        ("I build some of them, and I sell them.", True),
+        ("I’m a builder of my own boats.", True),
+        ("My sister told me.", True),
+        ("They saw me, but I left.", True),
     ],
 )
-def test_the_author_may_be_asked_about_where_the_text_is_about_oneself(text: str, reason: str | None) -> None:
+def test_the_author_may_be_asked_about_where_the_text_is_about_oneself(text: str, own: bool) -> None:
+    assert filters.is_of_oneself(text) is own
     question = "What model boats does the author build for the Hollin Museum?"
-    assert filters.fault(question, f"{PASSAGE} {text}", None, OUTLINE) == reason
+    told = filters.fault(question, f"{PASSAGE} {text}", None, OUTLINE)
+    assert told == (None if own else filters.NOT_SELF_CONTAINED)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.worker.pairs.scripted import ScriptedWriter
-from worker.pairs import filters
+from worker.pairs import filters, listing
 from worker.pairs.asking import MOST_LISTS, Asked, Asking, ask
 from worker.pairs.facts import facts_of
 from worker.pairs.listing import MOST_ANSWERS, YES_OR_NO, write_for_answers, write_listed
@@ -75,6 +75,18 @@ def test_a_text_that_tells_of_its_author_is_listed_after_one_that_does() -> None
         written = asyncio.run(write_listed(writer, passage, outline_of([passage]), Sampling()))
         assert shown in writer.chats[0][0]["content"]
         assert [question.text for question in written.questions] == kept
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "questions"),
+    [(listing._TITLE, listing._TEXT, listing._QUESTIONS), ("", listing._OWN_TEXT, listing._OWN_QUESTIONS)],
+)
+def test_the_questions_that_a_model_is_shown_are_such_as_are_kept(
+    title: str, text: str, questions: tuple[str, ...]
+) -> None:
+    passage = Passage("p0001", "doc_1", title, None, text, text)
+    dropped = {each: listing.checked(each, passage, outline_of([passage]))[1] for each in questions}
+    assert dropped == dict.fromkeys(questions)
 
 
 def test_lists_are_asked_for_once_more_and_hotter_where_facts_are_not_reached() -> None:

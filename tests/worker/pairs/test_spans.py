@@ -37,6 +37,7 @@ def span(question: str, answer: str) -> str | None:
         ("What lit the flag?", "The light of two lamps.", "light of two lamps"),
         ("What colour had the boats?", "They were not red but blue.", "red but blue"),
         ("What holds the flag?", "A sailor's knot.", "sailor’s knot"),
+        ("What colour had the boats, if not blue?", "They were not red.", "red"),
         ("What holds the flag?", "A sailor’s knot.", "sailor’s knot"),
     ],
 )
@@ -54,6 +55,11 @@ def test_the_run_of_words_that_gives_most_of_what_an_answer_says_and_its_questio
         ("What is it?", "", "it says nothing"),
         ("What colour had the boats?", "They were painted red.", "the text denies it"),
         ("What does the flag stand for?", "It does not stand for respect or mourning.", "it denies the text"),
+        (
+            "What have the flag and the boats?",
+            "They have a sailor's mourning, lamps and a diploma.",
+            "no sentence says it all",
+        ),
         ("What happened to the flag when it was sewn?", "It grew.", "a verb by itself is no answer"),
         ("When was the flag sewn by hand?", "First.", "nor is an ordinal"),
         ("What was his highest school diploma?", "It was a high school diploma.", "it is the rest of what was asked"),

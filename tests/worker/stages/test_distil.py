@@ -189,22 +189,25 @@ def test_a_rate_that_breaks_the_training_is_told(inputs: StageInputs) -> None:
         distil.run(wild, inputs.artefacts / "distil", lambda *_: None)
 
 
-def test_the_learning_rate_falls_as_the_models_size_grows(inputs: StageInputs, monkeypatch: pytest.MonkeyPatch) -> None:
-    by_size = replace(inputs, settings=resolve(JobSettings(effort=Effort.THOROUGH)))
-    told: list[float] = []
-    for times in (0.5, 1, 2, 10, 100):
-        monkeypatch.setattr(distil, "parameters_of", lambda _, times=times: distil.SMALL_MODEL * times)
-        told.append(distil._peak_rate(by_size))
-        assert distil._peak_rate(inputs) == 5e-3  # what the user sets is taken as it is
-    assert told == pytest.approx([7e-4, 7e-4, 3.5e-4, 1.89e-4, 7e-5])
-
-
-def test_a_larger_model_goes_over_its_pairs_more_often(inputs: StageInputs, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("parameters", "share", "slower"),
+    [
+        (distil.SMALL_MODEL // 2, 1, False),
+        (distil.SMALL_MODEL, 1, False),
+        (2 * distil.SMALL_MODEL, 2**-0.5, False),
+        (3 * distil.SMALL_MODEL, 1 / 3, True),
+        (5 * distil.SMALL_MODEL, 0.27, True),
+        (100 * distil.SMALL_MODEL, 0.1, False),
+    ],
+)
+def test_a_larger_model_learns_slower_and_one_of_middle_size_longer_too(
+    inputs: StageInputs, monkeypatch: pytest.MonkeyPatch, parameters: int, share: float, slower: bool
+) -> None:
+    monkeypatch.setattr(distil, "parameters_of", lambda _: parameters)
     by_size = [replace(inputs, settings=resolve(JobSettings(effort=effort))) for effort in Effort]
-    for parameters, expected in ((distil.LARGER_MODEL - 1, [3, 5, 6]), (distil.LARGER_MODEL, [5, 8, 10])):
-        monkeypatch.setattr(distil, "parameters_of", lambda _, told=parameters: told)
-        assert [distil._epochs(each) for each in by_size] == expected
-        assert distil._epochs(inputs) == 3  # what the user sets is taken as it is
+    assert [distil._peak_rate(each) for each in by_size] == pytest.approx([1e-3 * share, 1e-3 * share, 7e-4 * share])
+    assert [distil._epochs(each) for each in by_size] == ([5, 8, 10] if slower else [3, 5, 6])
+    assert (distil._peak_rate(inputs), distil._epochs(inputs)) == (5e-3, 3), "what the user sets is taken as it is"
 
 
 def test_the_report_compares_base_retrieval_teacher_and_adapter(inputs: StageInputs) -> None:
