@@ -40,7 +40,7 @@ from benchmarks.injection.run import Plan, run
 from benchmarks.injection.steps import be_quiet
 from benchmarks.squadshifts import scores_of
 from worker.distillation.student import EVERY_LAYER, Layers
-from worker.stages.distil import PROMPT_DISTILLATION, Method
+from worker.stages.distil import PROMPT_DISTILLATION, UNSURE, Method
 
 Chosen = TypeVar("Chosen")
 
@@ -119,14 +119,22 @@ def vary(plan: Plan, variant: str) -> Plan:
     """The plan with a variant's changes.
 
     Raises:
-        ConfigurationError: an objective or a setting of the training is not known, or a value is wrong.
+        ConfigurationError: an objective or a setting of the training is not known, a value is wrong, or an objective
+            cannot have the teacher's temperature.
     """
     parts = dict(part.partition("=")[::2] for part in variant.split(",") if part)
-    method = _chosen(METHODS, "objective", parts.pop("objective", "kl"))
+    objective = parts.pop("objective", "kl")
+    method = _chosen(METHODS, "objective", objective)
     layers = _chosen(LAYERS, "layers", parts.pop("layers", "all"))
     shuffled = _chosen(ORDERS, "order", parts.pop("order", "shuffled"))
     reads = _chosen(KEPT, "kept", parts.pop("kept", "all"))
     changed = trained_with(plan, [f"{name}={value}" for name, value in parts.items()])
+    if objective == "sft" and "teacher_temperature" in parts:
+        raise ConfigurationError("objective=sft has no teacher: leave teacher_temperature out of that variant.")
+    if objective == "hidden" and (changed.settings.teacher_temperature or UNSURE) != 1:
+        raise ConfigurationError(
+            "objective=hidden matches the teacher's states as they are: add teacher_temperature=1 to that variant."
+        )
     way = replace(WAYS["pd"], adapter=replace(method, layers=layers, shuffled=shuffled, reads=reads))
     return replace(changed, ways={**plan.ways, "pd": way}, variant=f"-{variant}" if variant else "")
 

@@ -58,7 +58,7 @@ def hidden_states(weight: float) -> Callable[[Tensor, Tensor, Tensor, float], Te
     """Forward KL, and `weight` times the last hidden states' squared distance, as a share of the teacher's square.
 
     A short form of deep context distillation (arXiv 2503.08727), which matches the hidden states of every layer.
-    For a teacher at its own temperature (teacher_temperature 1): at another one its states are scaled.
+    For a teacher at its own temperature (teacher_temperature 1): at another one its states would be scaled.
     """
 
     def objective(student_ND: Tensor, teacher_ND: Tensor, head_VD: Tensor, temperature: float) -> Tensor:

@@ -43,6 +43,7 @@ def test_a_variant_changes_what_it_names_and_nothing_else(plan: Plan) -> None:
     assert varied.label != plan.label
     assert vary(plan, "objective=sft").ways["pd"].adapter == FINE_TUNING
     assert vary(plan, "objective=mixed").ways["pd"].adapter == MIXED
+    assert vary(plan, "objective=hidden,teacher_temperature=1").settings.teacher_temperature == 1
 
 
 def test_layers_and_order_are_the_methods(plan: Plan) -> None:
@@ -66,6 +67,9 @@ def test_layers_and_order_are_the_methods(plan: Plan) -> None:
         ("kept=none", "no kept 'none'"),
         ("learning_rate=-5", "learning_rate"),
         ("epochs=0", "epochs"),
+        ("objective=sft,teacher_temperature=0.5", "sft has no teacher"),
+        ("objective=hidden", "add teacher_temperature=1"),
+        ("objective=hidden,teacher_temperature=0.5", "add teacher_temperature=1"),
         ("questions_per_fact=9", "questions_per_fact is no setting of the training"),
     ],
 )
