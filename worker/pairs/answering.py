@@ -285,7 +285,7 @@ def _told(text: str, question: Question, passage: Passage, spans: bool) -> list[
     facts = facts_of(passage.focus)
     leaked = [fact for fact in facts if filters.leaks(question.text, fact)]
     told = [fact for fact in facts if covers(text, fact) and fact not in leaked]
-    if told or not spans or question.kind in OF_SEVERAL:
+    if told or not spans:
         return told
     span = span_of(text, question.text, own_sentences(passage), leaked)
     return [span] if span and not is_no_answer(question.text, text, span) else []

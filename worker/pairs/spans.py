@@ -36,7 +36,7 @@ def span_of(answer: str, question: str, sentences: Sequence[str], leaked: Sequen
     """
     answer, question = _plain(answer), _plain(question)
     texts = [_plain(sentence) for sentence in sentences]
-    new = stems_of(" ".join(content_words(answer))) - stems_of(question) - {""}
+    new = stems_of(" ".join(content_words(answer))) - stems_of(question)
     denies = _NEGATION.search(answer) is not None
     runs = [
         (told, place, start, stop)

@@ -1,6 +1,6 @@
 from worker.pairs.answering import Pair
 from worker.pairs.coverage import Coverage, Gap, measure
-from worker.pairs.facts import facts_of
+from worker.pairs.facts import Fact, Kind, facts_of
 from worker.pairs.passages import split
 from worker.pairs.subjects import Subject
 from worker.pairs.writing import Question
@@ -46,6 +46,16 @@ def test_a_pair_covers_the_sentence_of_the_fact_that_it_asks_for() -> None:
         "dates": 1,
         "dates_covered": 1,
     }
+
+
+def test_a_span_covers_its_sentence_only_with_half_of_what_that_tells() -> None:
+    start = RED.index("cheap")
+    span = Fact(Kind.SPAN, "cheap", "cheap", f"{FOUNDED} {RED[:start]}", RED[start + 5 :])
+    asked, whole = (
+        Pair(Question(PASSAGE.id, question, "open", span), "It was cheap.", sampled=False)
+        for question in ("What was the Hollin Museum like?", "What was the paint of the boats like?")
+    )
+    assert (covered(asked).covered, covered(whole).covered) == (0, 1)
 
 
 def test_an_answer_that_tells_half_of_a_sentence_covers_it_whatever_was_asked() -> None:

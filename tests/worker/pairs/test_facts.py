@@ -58,6 +58,9 @@ def test_facts_never_overlap() -> None:
         (Kind.PERSON, "Ada Pellrow", "Marta did.", False),
         (Kind.REASON, "because the water had ruined its floors", "Water ruined the wooden floors.", True),
         (Kind.REASON, "because the water had ruined its floors", "It was closed.", False),
+        (Kind.THING, "sea salt", "It is of salt.", True),
+        (Kind.SPAN, "sea salt", "It is of salt.", False),
+        (Kind.SPAN, "sea salt of Tarn", "It is sea salt.", True),
     ],
 )
 def test_whether_an_answer_gives_the_fact(kind: Kind, key: str, answer: str, right: bool) -> None:

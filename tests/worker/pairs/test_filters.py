@@ -62,7 +62,7 @@ def test_a_question_that_copies_its_sentence_is_dropped() -> None:
         ("Elizabeth I was queen. Francis I of France and Francis I’s son came.", False),
         ("The mine opened in 1890, and the mine closed in 1901.", False),
         ("The Church of My Lady is near My Lai.", False),
-        ('"I love my boats," said Ada.', False),
+        ('Ada said: "Yes, I love my boats, and I sell them, I think."', False),
         ("In type I diabetes it is low.", False),
         ("I build some of them, and I sell them.", True),
         ("I’m a builder of my own boats.", True),

@@ -35,6 +35,7 @@ def span(question: str, answer: str) -> str | None:
         ("What does a flag at half-staff stand for?", "It stands for respect or mourning.", "respect or mourning"),
         ("When was the flag of the harbour flown?", "It was once flown at night.", "night"),
         ("What lit the flag?", "The light of two lamps.", "light of two lamps"),
+        ("What is told of the flag?", "Its knot was sewn by hand.", "sewn by hand"),
         ("What colour had the boats?", "They were not red but blue.", "red but blue"),
         ("What holds the flag?", "A sailor's knot.", "sailor’s knot"),
         ("What colour had the boats, if not blue?", "They were not red.", "red"),
@@ -52,6 +53,7 @@ def test_the_run_of_words_that_gives_most_of_what_an_answer_says_and_its_questio
     [
         ("Who made the flag?", "A sailmaker from the old town made it.", "it adds to the text"),
         ("What stands for mourning?", "Mourning.", "it says nothing new"),
+        ("What does the flag stand for?", "Respects, mournings.", "it has none of the words as they stand"),
         ("What is it?", "", "it says nothing"),
         ("What colour had the boats?", "They were painted red.", "the text denies it"),
         ("What does the flag stand for?", "It does not stand for respect or mourning.", "it denies the text"),
