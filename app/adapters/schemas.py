@@ -142,7 +142,9 @@ class PairView(BaseModel):
     passage_id: str
     passage: str | None = Field(None, description="The passage's text.")
     document_id: str | None = None
-    target: str | None = Field(None, description="The words of the document that a right answer holds.")
+    target: str | None = Field(
+        None, description="The words of the document that a right answer holds; null where other words do as well."
+    )
     sampled: bool | None = Field(None, description="Whether the answer was sampled; else it is the likeliest one.")
     quoted: bool | None = Field(None, description="Whether the answer is a sentence of the document, word for word.")
     sentence: str | None = Field(None, description="The sentence of the passage that states what is asked for.")
