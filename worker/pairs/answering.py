@@ -294,8 +294,10 @@ def _told(text: str, question: Question, passage: Passage, spans: bool) -> list[
 def _gives_the_same(text: str, settled: Question, opened: Question, passage: Passage) -> bool:
     """Whether a sampled answer gives the fact that the greedy one settled, or a span that shares a word with it."""
     fact = settled.fact
-    if fact is None or settled.kind in OF_SEVERAL or fact.kind is not Kind.SPAN:
-        return fact is None or settled.kind in OF_SEVERAL or covers(text, fact)
+    if fact is None or settled.kind in OF_SEVERAL:
+        return True
+    if fact.kind is not Kind.SPAN:
+        return covers(text, fact)
     return any(content_words(each.target) & content_words(fact.target) for each in _told(text, opened, passage, True))
 
 
