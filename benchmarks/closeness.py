@@ -4,7 +4,7 @@
 
 Of a run of `benchmarks.squadshifts` in that folder: the questions that the oracle has right, by the likeness of the
 most alike question among the pairs of their passage whose answer holds a right answer (cosine of their vectors, as
-retrieval and the near-copy check have it), and how many of them each method has right. It needs `ingrain[embeddings]`.
+retrieval and the near-copy check have it), and how many of them each method has right.
 """
 
 import argparse

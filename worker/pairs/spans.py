@@ -18,8 +18,8 @@ _NEGATION: Final = re.compile(
     r"\b(?:not|no|never|nobody|none|nothing|nowhere|neither|nor|without|cannot|hardly|barely|few|fail\w*|refus\w*)\b|n't\b",
     re.IGNORECASE,
 )
-_SAYS_LITTLE: Final = re.compile(r"(?!speed)\w{3,}ed|first|second|third|last|next|\d+(?:st|nd|rd|th)", re.IGNORECASE)
-"""One word that is no answer by itself."""
+_SAYS_LITTLE: Final = re.compile(r"\w{2,}[^e]ed|first|second|third|last|next|\d+(?:st|nd|rd|th)", re.IGNORECASE)
+"""One word that is no answer by itself: a past tense ("founded", but not "speed") or an ordinal."""
 
 
 def span_of(answer: str, question: str, sentences: Sequence[str], leaked: Sequence[Fact]) -> Fact | None:

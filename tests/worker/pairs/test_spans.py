@@ -13,6 +13,7 @@ SENTENCES = (
     "The boats were not painted red but blue.",
     "A sailor’s knot holds the flag, which was first sewn by hand and grew worn.",
     "His highest diploma was a high school diploma.",
+    "Rivers gain speed in spring.",
 )
 TEXT = " ".join(SENTENCES)
 
@@ -35,6 +36,7 @@ def span(question: str, answer: str) -> str | None:
         ("What does a flag at half-staff stand for?", "It stands for respect or mourning.", "respect or mourning"),
         ("When was the flag of the harbour flown?", "It was once flown at night.", "night"),
         ("What lit the flag?", "The light of two lamps.", "light of two lamps"),
+        ("What do rivers gain in spring?", "Speed.", "speed"),
         ("What is told of the flag?", "Its knot was sewn by hand.", "sewn by hand"),
         ("What colour had the boats?", "They were not red but blue.", "red but blue"),
         ("What holds the flag?", "A sailor's knot.", "sailor’s knot"),
@@ -64,6 +66,7 @@ def test_the_run_of_words_that_gives_most_of_what_an_answer_says_and_its_questio
         ),
         ("What happened to the flag when it was sewn?", "It grew.", "a verb by itself is no answer"),
         ("When was the flag sewn by hand?", "First.", "nor is an ordinal"),
+        ("What were the boats, if not red or blue?", "Not painted.", "nor is a participle"),
         ("What was his highest school diploma?", "It was a high school diploma.", "it is the rest of what was asked"),
     ],
 )
