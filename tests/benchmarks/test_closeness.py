@@ -12,6 +12,7 @@ QUESTIONS = {
     "q1": ("Who founded the Hollin Museum?", "Ada Pell"),
     "q2": ("How many boats does it hold?", "460"),
     "q3": ("In which town does it stand?", "Stroud"),
+    "q4": ("When was it founded?", "1962"),
 }
 PAIRS = [
     ("Who founded the Hollin Museum?", "Ada Pell founded it.", "train"),
@@ -20,9 +21,9 @@ PAIRS = [
     ("What does the steamer weigh?", "460 tonnes.", "train"),
 ]
 SAID = {
-    "oracle": ("Ada Pell.", "460 boats.", "In Stroud."),
-    "pd": ("Ada Pell.", "30 boats.", "In Stroud."),
-    "sft": ("Hugo Brandt.", "460 boats.", "In Elgin."),
+    "oracle": ("Ada Pell.", "460 boats.", "In Stroud.", "In 1926."),
+    "pd": ("Ada Pell.", "30 boats.", "In Stroud.", "In 1962."),
+    "sft": ("Hugo Brandt.", "460 boats.", "In Elgin.", "In 1926."),
 }
 
 
@@ -59,7 +60,7 @@ def test_the_questions_of_the_oracle_are_told_by_the_nearest_pair_that_is_traine
 ) -> None:
     run(monkeypatch, "--data", data, "--work", work)
     rows = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
-    assert rows[0] == ["no", "pair", "1", "0", "100"], "none holds Stroud: of one question sft has none, pd has it"
+    assert rows[0] == ["no", "pair", "1", "0", "100"], "none holds Stroud, sft has it wrong; 1962 the oracle has not"
     assert rows[-1] == ["0.8", "to", "1", "1", "0", "100"], "the founder is asked for in the very words"
     assert len(rows) == 3, "the held-out pair of the boats, which is as close, counts for nothing"
     assert rows[1][-3:] == ["1", "100", "0"]
