@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import sentencex
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from app.markdown import PARSER, is_heading
 
 LONGEST: Final = 800
 """Characters that a passage aims at, about 130 English words; a short rest may come on top."""
 
-_MARKDOWN: Final = MarkdownIt("commonmark", {"html": False}).enable("table")
 _AT_BLANKS: Final = re.compile(rf"\S.{{0,{LONGEST - 1}}}(?!\S)|\S{{1,{LONGEST}}}", re.DOTALL)
 
 
@@ -61,12 +61,16 @@ def _blocks(text: str) -> Iterator[_Block]:
     """The outermost blocks of the Markdown, as the text has them, and their nearest heading."""
     lines = text.split("\n")
     heading: str | None = None
-    is_heading = False
-    for token in _MARKDOWN.parse(text):
+    opening: Token | None = None
+    for token in PARSER.parse(text):
         if token.type == "heading_open":
-            is_heading = token.level == 0
-        elif token.type == "inline" and is_heading:
-            heading, is_heading = _plain(token) or heading, False
+            opening = token if token.level == 0 else None
+        elif token.type == "inline" and opening is not None:
+            if is_heading(opening, token):
+                heading = _plain(token) or heading
+            else:
+                yield _Block(heading, " ".join(token.content.split()), is_prose=True)
+            opening = None
         elif token.level == 0 and token.map and (source := "\n".join(lines[slice(*token.map)]).strip("\n")).strip():
             is_prose = token.type == "paragraph_open"
             yield _Block(heading, " ".join(source.split()) if is_prose else source, is_prose)

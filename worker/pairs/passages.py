@@ -12,9 +12,9 @@ from functools import lru_cache
 from itertools import pairwise
 
 import sentencex
-from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from app.markdown import PARSER, is_heading
 from worker.pairs.words import REMEMBERED
 
 SMALL_MODEL = 300_000_000
@@ -29,7 +29,6 @@ _POINTS_BACK = re.compile(
     re.IGNORECASE,
 )
 _ABBREVIATION_END = re.compile(r"\b(?:approx|ca|incl|excl|min|max|resp|cf)\.\s*$", re.IGNORECASE)
-_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +74,9 @@ def words_for(parameters: int) -> int:
 
 def read_title(text: str) -> str | None:
     """The document's own first top heading, for a document posted without a title."""
-    tokens = _MARKDOWN.parse(_normalise(text)[:4000])
+    tokens = PARSER.parse(_normalise(text)[:4000])
     for token, inline in pairwise(tokens):
-        if token.type == "heading_open" and token.tag == "h1":
+        if token.type == "heading_open" and token.tag == "h1" and is_heading(token, inline):
             return _plain(inline) or None
     return None
 
@@ -100,14 +99,14 @@ def split(document_id: str, title: str, text: str, words: int, first: int = 1) -
 def blocks(text: str) -> Iterator[Block]:
     """The document's blocks in order, Markdown's marks taken off."""
     heading: str | None = None
-    tokens = _MARKDOWN.parse(_normalise(text))
     header: list[str] = []
     row: list[str] = []
     inside = ""
-    for token in tokens:
+    opening: Token | None = None
+    for token in PARSER.parse(_normalise(text)):
         match token.type:
             case "heading_open" | "th_open" | "td_open":
-                inside = token.type
+                inside, opening = token.type, token
             case "thead_open":
                 header = []
             case "tr_open":
@@ -118,7 +117,7 @@ def blocks(text: str) -> Iterator[Block]:
                     yield Block(heading, line)
             case "inline":
                 plain = _plain(token)
-                if inside == "heading_open":
+                if inside == "heading_open" and opening and is_heading(opening, token):
                     heading = plain or heading
                 elif inside == "th_open":
                     header.append(plain)

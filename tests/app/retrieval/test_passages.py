@@ -34,6 +34,11 @@ def test_each_section_has_its_heading() -> None:
     assert passages[1].shown == "Orvenna (The lamp). It burns oil."
 
 
+def test_a_paragraph_with_a_rule_below_it_is_kept_as_text() -> None:
+    text = "The barn was painted\nby Otto Lind in 1931.\n---\nThe ferry leaves at noon.\n---\n"
+    assert texts(text) == ["The barn was painted by Otto Lind in 1931.\n\nThe ferry leaves at noon."]
+
+
 def test_code_is_no_heading_and_keeps_its_shape() -> None:
     assert texts("```\n# a comment\nx = 1\n```\n") == ["```\n# a comment\nx = 1\n```"]
     code = "\n".join(["```", *["if lit:\n    burn(oil)"] * 100, "```"])

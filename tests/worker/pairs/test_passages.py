@@ -32,6 +32,17 @@ def test_a_sentence_does_not_point_back_over_a_heading() -> None:
     assert passages[1].text == "It needs oil."
 
 
+def test_a_paragraph_with_a_rule_below_it_is_kept_as_text() -> None:
+    text = "Notes\n---\nThe barn was painted by Otto Lind.\n---\nThe mill was sold.\nIt has a wheel\n---\nThe end."
+    assert [(passage.heading, passage.focus) for passage in split("doc_1", "May", text, 1)] == [
+        ("Notes", "The barn was painted by Otto Lind."),
+        ("Notes", "The mill was sold."),
+        ("Notes", "It has a wheel"),
+        ("Notes", "The end."),
+    ]
+    assert read_title("It was sold.\n===\n# The mill\n") == "The mill"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -1,0 +1,22 @@
+"""Markdown as all who cut a document read it: one parser, and what counts as a heading."""
+
+import re
+from typing import Final
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+PARSER: Final = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+_UNDERLINES: Final = frozenset("=-")
+_ENDS: Final = re.compile(r"[.!…:][\"'”’)\]]*$")
+
+
+def is_heading(opening: Token, inline: Token) -> bool:
+    """Whether what CommonMark takes for a heading is one: a `heading_open` and the `inline` behind it.
+
+    A row of dashes right below a paragraph, which many put between notes, makes it a heading by the book. One of
+    several lines, or that ends as a sentence does, is a paragraph to whoever wrote it.
+    """
+    text = inline.content.rstrip()
+    return opening.markup not in _UNDERLINES or ("\n" not in text and _ENDS.search(text) is None)
