@@ -15,15 +15,25 @@ from worker.stages import Progress, StageInputs
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
-    """Cut every document into passages."""
+    """Cut every document into passages.
+
+    Raises:
+        StageError: documents have no text to learn from.
+    """
     words = inputs.settings.passage_words or cutting.words_for(parameters_of(inputs.base_model))
     found: list[Passage] = []
+    empty: list[str] = []
     for number, document in enumerate(inputs.documents, 1):
         title = document.title.strip() or cutting.read_title(document.text) or ""
-        found += cutting.split(document.id, title, document.text, words, first=len(found) + 1)
+        passages = cutting.split(document.id, title, document.text, words, first=len(found) + 1)
+        if not passages:
+            empty.append(f"{document.id} ({title})" if title else document.id)
+        found += passages
         progress(number, len(inputs.documents))
-    if not found:
-        names = ", ".join(document.id for document in inputs.documents)
-        raise StageError(f"No text to learn from was found in {names}: post a document that has sentences in it.")
+    if empty:
+        raise StageError(
+            f"No text to learn from was found in {', '.join(empty)}: headings alone are not learnt. Post documents "
+            "that have sentences in them, and leave out those that have none."
+        )
     write_lines(out / "passages.jsonl", passage_records(found))
     return {"passages": len(found), "words": sum(len(passage.focus.split()) for passage in found)}

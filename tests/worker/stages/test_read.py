@@ -1,12 +1,13 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app.errors import StageError
 from tests.worker.stages.conftest import MakeInputs
-from worker.stages import read
+from worker.stages import DocumentText, read
 
 TEXT = "# The Hollin Museum\n\nIt opened in 1962. A ticket costs 8 florins.\n\n## Staff\n\nThe director is Ada Pell.\n"
 
@@ -42,5 +43,12 @@ def test_passage_words_can_be_set_and_the_title_read_from_the_text(
 
 
 def test_a_document_without_text_says_so(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
-    with pytest.raises(StageError, match=r"doc_1.*post a document that has sentences"):
+    with pytest.raises(StageError, match=r"doc_1 \(The Hollin Museum\): .*Post documents that have sentences"):
         read.run(make_inputs("# Only a heading\n"), folder("read"), lambda *_: None)
+
+
+def test_one_document_of_several_without_text_is_named(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
+    inputs = make_inputs(TEXT)
+    several = replace(inputs, documents=(*inputs.documents, DocumentText("doc_2", "", "# Staff\n\n## Hours\n")))
+    with pytest.raises(StageError, match=r"found in doc_2 \(Staff\): "):
+        read.run(several, folder("read"), lambda *_: None)
