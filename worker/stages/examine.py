@@ -24,7 +24,8 @@ from worker.stages.retrieval import Retrieval
 from worker.stages.teaching import Teaching
 
 MOST_QUESTIONS = 32  # or as many as answer holds out of several documents; of more, a sample that each has a part in
-ANSWER_TOKENS = 40
+FEWEST_TOKENS = 40
+"""Of an answer at most, or as many as the longest reference has: what is longer than the limit could not be met."""
 WHO = ("base", "retrieval", "teacher", "adapter")
 
 
@@ -87,7 +88,8 @@ def _items(
         "teacher": [teaching.messages(pair["passage_id"], pair["question"]) for pair in pairs],
         "adapter": [student_messages(question) for question in questions],
     }
-    said = _answers(student, chats, tell)
+    longest = max((len(student.renderer.answer(pair["answer"])) for pair in pairs), default=0)
+    said = _answers(student, chats, max(FEWEST_TOKENS, longest), tell)
     items = []
     for index, pair in enumerate(pairs):
         passage = teaching.passages[pair["passage_id"]]
@@ -112,14 +114,17 @@ def _recall(items: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
 
 
 def _answers(
-    student: Student, chats: dict[str, list[list[Message]]], tell: Callable[[int], None]
+    student: Student, chats: dict[str, list[list[Message]]], longest: int, tell: Callable[[int], None]
 ) -> dict[str, list[str]]:
-    """What everyone answers to their chats, told as each is done. All but the adapter are the base model."""
+    """What everyone answers to their chats, in up to `longest` tokens, told as each is done.
+
+    All but the adapter are the base model.
+    """
     said = {}
     for number, who in enumerate(WHO, 1):
         prompts = [student.renderer.prompt(chat) for chat in chats[who]]
         with nullcontext() if who == "adapter" else student.as_base():
-            said[who] = [answer.text for answer in greedy(student, prompts, ANSWER_TOKENS)]
+            said[who] = [answer.text for answer in greedy(student, prompts, longest)]
         tell(number)
     return said
 
