@@ -20,7 +20,7 @@ from worker.pairs.facts import Fact, Kind
 from worker.pairs.held_out import most_held_out
 from worker.pairs.records import read_lines, write_lines
 from worker.pairs.writing import Question
-from worker.stages import Parent, StageInputs, distil, examine, rehearsal
+from worker.stages import Parent, StageInputs, distil, examine, old_knowledge, rehearsal
 from worker.stages.teaching import Teaching
 
 MUSEUM, HARBOUR, LAMP = "The Hollin Museum", "The harbour of Velm", "The Corrin Lamp"
@@ -174,6 +174,22 @@ def test_the_report_tells_old_knowledge_from_new(inputs: StageInputs) -> None:
         ("base", "retrieval", "teacher", "adapter", "parent"), 2
     )
     assert summary["old"] == old["recall"]
+
+
+def test_the_parents_answer_is_that_about_the_same_passage(tmp_path: Path) -> None:
+    answers = {"p1": True, "p2": False}
+    own = [{"passage_id": name, "question": "When?", "adapter": {"right": right}} for name, right in answers.items()]
+    older = [{"passage_id": "adp_first/p1", "question": "When?", "adapter": {"right": True}}]
+    (tmp_path / "examine").mkdir()
+    (tmp_path / "examine" / "report.json").write_text(json.dumps({"items": own, "old": {"items": older}}))
+    parent = Parent("adp_old", (), (), tmp_path)
+    asked = [
+        {"passage_id": name, "question": "When?"}
+        for name in ("adp_old/p1", "adp_old/p2", "adp_first/p1", "adp_first/p2")
+    ]
+    told = old_knowledge.section(parent, {}, asked)
+    assert [item.get("parent") for item in told["items"]] == [{"right": True}, {"right": False}, {"right": True}, None]
+    assert told["recall"]["parent"] == {"right": 2, "of": 3}
 
 
 def test_of_many_old_documents_each_has_its_questions_asked(inputs: StageInputs) -> None:
