@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Insert, delete, select
+from sqlalchemy import ColumnElement, Insert, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, selectinload
 
@@ -96,21 +96,28 @@ def list_serving_aliases(session: Session) -> Sequence[Alias]:
 
 
 def reserve_alias(session: Session, name: str, adapter_id: str) -> None:
-    """Point a new alias at an adapter; one that exists stays as it is."""
-    session.execute(_insert(session, name, adapter_id).on_conflict_do_nothing(index_elements=["name"]))
+    """Point a new alias at an adapter; one that exists stays as it is, unless its adapter came to nothing."""
+    ended = select(Adapter.id).where(Adapter.status.in_((AdapterStatus.FAILED, AdapterStatus.CANCELLED)))
+    session.execute(_taking_over(_insert(session, name, adapter_id), Alias.adapter_id.in_(ended)))
 
 
 def point_alias(session: Session, name: str, adapter_id: str) -> Alias:
     """Point an alias, new or not, at an adapter."""
-    statement = _insert(session, name, adapter_id)
-    values = {"adapter_id": statement.excluded.adapter_id, "updated_at": statement.excluded.updated_at}
-    session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+    session.execute(_taking_over(_insert(session, name, adapter_id)))
     return session.get_one(Alias, name, populate_existing=True)
 
 
 def remove_alias(session: Session, name: str) -> bool:
     """Delete the alias; return whether it was there."""
     return session.scalar(delete(Alias).where(Alias.name == name).returning(Alias.name)) is not None
+
+
+def _taking_over(
+    statement: postgresql.Insert | sqlite.Insert, where: ColumnElement[bool] | None = None
+) -> postgresql.Insert | sqlite.Insert:
+    """The INSERT of an alias, which takes the place of one that there is (`where` it may)."""
+    values = {"adapter_id": statement.excluded.adapter_id, "updated_at": statement.excluded.updated_at}
+    return statement.on_conflict_do_update(index_elements=["name"], set_=values, where=where)
 
 
 def _insert(session: Session, name: str, adapter_id: str) -> postgresql.Insert | sqlite.Insert:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
+from app.adapters import queries as adapter_queries
 from app.database import unit_of_work
 from app.jobs import leases, queries
 from app.jobs.floors import FailedFloor
@@ -163,6 +164,19 @@ def test_an_alias_moves_from_the_old_adapter_to_the_new_one(database: str) -> No
         alias = session.get(Alias, "handbook")
         assert alias is not None
         assert alias.adapter_id == queries.get(session, lease.job_id).adapter_id
+
+
+@pytest.mark.parametrize("end", [AdapterStatus.FAILED, AdapterStatus.CANCELLED, AdapterStatus.PENDING])
+def test_an_alias_that_was_reserved_for_nothing_is_taken_over(database: str, end: AdapterStatus) -> None:
+    jobs = [add_job(alias="handbook") for _ in range(2)]
+    with unit_of_work() as session:
+        former, newer = (queries.get(session, job_id).adapter for job_id in jobs)
+        former.status = end
+        session.flush()
+        for adapter in (former, newer):
+            adapter_queries.reserve_alias(session, "handbook", adapter.id)
+        expected = former.id if end == AdapterStatus.PENDING else newer.id
+    assert behind("handbook") == expected
 
 
 def succeed(lease: Lease, *failed_floors: FailedFloor) -> str:
