@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.adapters import artefacts, report_page, service
 from app.adapters.pair_filters import PairFilters
-from app.adapters.removal import clear
+from app.adapters.removal import unload
 from app.adapters.report_schemas import Report
 from app.adapters.schemas import (
     AdapterTaken,
@@ -28,6 +28,7 @@ from app.errors import (
     InvalidRequest,
     InvalidSettings,
     NotFound,
+    NotReady,
     RequestTooLarge,
     UnsupportedMediaType,
     WrongBaseModel,
@@ -169,17 +170,15 @@ def download_adapter(adapter_id: str, parts: Parts) -> StreamingResponse:
     status_code=204,
     operation_id="deleteAdapter",
     summary="Delete an adapter",
-    responses=problems(NotFound, Conflict),
+    responses=problems(NotFound, Conflict, NotReady),
 )
 async def delete_adapter(adapter_id: str, parts: Parts) -> None:
-    """Forget it, its aliases, its job and its files, and unload it from the engine. Its documents stay."""
+    """Forget it, its aliases, its job and its files, and unload it from the engine. Its documents stay.
 
-    def forget() -> str:
-        with parts.unit_of_work() as session:
-            return service.remove(session, adapter_id)
-
-    job_id = await run_in_threadpool(forget)
-    await clear(parts, adapter_id, job_id)
+    Where the store fails it stays known, and the same DELETE finishes what is left.
+    """
+    await run_in_threadpool(service.forget, parts, adapter_id)
+    await unload(parts, adapter_id)
 
 
 @aliases.get("", operation_id="listAliases", summary="List aliases", responses=problems(InvalidInput))

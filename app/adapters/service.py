@@ -13,7 +13,7 @@ from app.adapters.report_schemas import Report
 from app.adapters.schemas import AdapterRef, AdapterTaken, AdapterView, NewAdapter
 from app.dependencies import Services
 from app.documents import queries as documents
-from app.errors import AdapterNotReady, Conflict, InvalidInput, NotFound
+from app.errors import AdapterNotReady, Conflict, InvalidInput, NotFound, NotReady
 from app.idempotency import service as idempotency
 from app.idempotency.service import Answer
 from app.ids import is_id, new_id
@@ -221,6 +221,26 @@ def report(session: Session, store: Store, adapter_id: str) -> Report:
     if adapter.status != AdapterStatus.READY:
         raise not_ready(adapter, adapter_id)
     raise NotFound(f"The adapter {adapter_id} has no report.")
+
+
+def forget(services: Services, adapter_id: str) -> None:
+    """Forget an adapter, its aliases and its job, with their files.
+
+    The store is cleared before the rows are gone for good: after an error in between the same call can be repeated.
+
+    Raises:
+        NotFound, Conflict: as `remove`.
+        NotReady: the store failed; the rows are still there.
+    """
+    with services.unit_of_work() as session:
+        job_id = remove(session, adapter_id)
+        try:
+            artefacts.delete(services.store, adapter_id, job_id)
+        except OSError as error:
+            raise NotReady(
+                f"The adapter {adapter_id} is not wholly deleted: the store failed ({error}). Mend the store, then "
+                "send the same DELETE again; it deletes what is left."
+            ) from error
 
 
 def remove(session: Session, adapter_id: str) -> str:

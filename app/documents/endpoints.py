@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.adapters.removal import clear
+from app.adapters.removal import unload
 from app.dependencies import Database, Parts
 from app.documents import service
 from app.documents.schemas import DocumentTaken, DocumentView, ExternalId, NewDocument
@@ -133,5 +133,5 @@ async def delete_document(
     """
     gone = await run_in_threadpool(service.forget, parts, document_id, cascade)
     parts.indexes.forget(document_id)
-    for adapter_id, job_id in gone:
-        await clear(parts, adapter_id, job_id)
+    for adapter_id in gone:
+        await unload(parts, adapter_id)

@@ -126,13 +126,13 @@ def get(session: Session, document_id: str) -> Document:
     return document
 
 
-def forget(services: Services, document_id: str, cascade: bool) -> list[tuple[str, str]]:
+def forget(services: Services, document_id: str, cascade: bool) -> list[str]:
     """Forget a document with its bytes and text; with `cascade` also the adapters that were made from it.
 
     The store is cleared before the rows are gone for good: after an error in between the same call can be repeated.
 
     Returns:
-        The adapters' ids with their jobs'.
+        The adapters' ids.
 
     Raises:
         NotFound: there is no such document.
@@ -150,7 +150,7 @@ def forget(services: Services, document_id: str, cascade: bool) -> list[tuple[st
                 f"The document {document_id} is not wholly deleted: the store failed ({error}). Mend the store, then "
                 "send the same DELETE again; it deletes what is left."
             ) from error
-    return gone
+    return [adapter_id for adapter_id, _ in gone]
 
 
 def _remove(session: Session, document_id: str, cascade: bool) -> list[tuple[str, str]]:

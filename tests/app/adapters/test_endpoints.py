@@ -235,6 +235,32 @@ def test_a_deleted_adapter_is_gone_with_all_that_was_its(api: httpx.Client, tmp_
     assert api.delete(f"/v1/adapters/{adapter_id}").status_code == 404
 
 
+@pytest.mark.parametrize("broken", ["adapters/", "jobs/"])
+def test_where_the_store_fails_the_same_request_finishes_the_deletion(
+    api: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    taken = post(api)
+    finish(taken, tmp_path)
+    url = f"/v1/adapters/{taken['adapter']['id']}"
+    delete = Store.delete
+
+    def fail(self: Store, path: str) -> None:
+        if path.startswith(broken):
+            raise OSError(5, "Input/output error", path)
+        delete(self, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "delete", fail)
+        answer = api.delete(url)
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not-ready")
+    assert "the same DELETE again" in answer.json()["detail"]
+    assert api.get(url).status_code == 200
+    assert api.delete(url).status_code == 204
+    assert api.get(url).status_code == 404
+    store = Path(get_settings().resolved_store_url.removeprefix("file://"))
+    assert not [each for folder in ("adapters", "jobs") for each in (store / folder).iterdir()]
+
+
 def test_an_adapter_whose_job_is_active_cannot_be_deleted(api: httpx.Client) -> None:
     taken = post(api)
     start(taken["job"]["id"])
