@@ -1,6 +1,6 @@
 """Retrieval beside the model: passages of documents, found for the last question and put into the prompt before it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -11,6 +11,7 @@ from app.chat.schemas import ChatRequest, FoundPassage, Retrieval
 from app.dependencies import Services
 from app.documents import service as documents
 from app.errors import BadEngineRequest, InvalidRequest, NotFound
+from app.models import Document
 from app.retrieval.indexes import Found, check_size
 
 Messages = list[dict[str, Any]]
@@ -21,8 +22,10 @@ _ANSWER_TOKENS: Final = 256
 
 async def with_passages(
     services: Services, chat: ChatRequest, target: Target, messages: Messages
-) -> tuple[Messages, Retrieval]:
+) -> tuple[Messages, Retrieval, int | None]:
     """The messages with passages in the last turn of the user, and those passages, the best first.
+
+    The last value is the room that they leave for the answer, in tokens; None where there are none.
 
     Raises:
         InvalidRequest: no document is named and none belongs to the model, one is not the adapter's, they are too
@@ -30,11 +33,13 @@ async def with_passages(
         NotFound: a document does not exist.
     """
     turn = _last_question(messages)
-    found = await run_in_threadpool(_find, services, chat, target, messages[turn]["content"])
+    found, replaced = await run_in_threadpool(_find, services, chat, target, messages[turn]["content"])
 
     def filled(count: int) -> Messages:
         asked = {**messages[turn], "content": _beside(found[:count], messages[turn]["content"])}
         return [*messages[:turn], asked, *messages[turn + 1 :]]
+
+    rooms: dict[int, int] = {}
 
     async def fits(count: int) -> bool:
         payload = {"model": target.base_model, "messages": filled(count), "add_generation_prompt": True}
@@ -43,11 +48,17 @@ async def with_passages(
         except BadEngineRequest:  # too long even to be counted; what else is wrong, the chat itself will hear
             return False
         length = int(told["max_model_len"])
-        return int(told["count"]) + (chat.answer_limit or min(_ANSWER_TOKENS, length // 4)) <= length
+        rooms[count] = length - int(told["count"])
+        return rooms[count] >= _wanted(chat.answer_limit, length)
 
     count = await _most_fitting(fits, len(found))
-    shown = [_view(one) for one in found[:count]]
-    return filled(count), Retrieval(passages=shown, method=services.indexes.method)
+    shown = [_view(one, replaced) for one in found[:count]]
+    return filled(count), Retrieval(passages=shown, method=services.indexes.method), rooms.get(count)
+
+
+def _wanted(answer_limit: int | None, length: int) -> int:
+    """The tokens to leave for the answer: its limit, which many clients set high, but half of the context at most."""
+    return min(_ANSWER_TOKENS, length // 4) if answer_limit is None else min(answer_limit, length // 2)
 
 
 async def _most_fitting(fits: Callable[[int], Awaitable[bool]], most: int) -> int:
@@ -84,7 +95,7 @@ def _beside(found: Sequence[Found], question: str) -> str:
     return "\n\n".join([*(one.passage.shown for one in found), question])
 
 
-def _view(found: Found) -> FoundPassage:
+def _view(found: Found, replaced: Set[str]) -> FoundPassage:
     passage = found.passage
     return FoundPassage(
         document_id=passage.document_id,
@@ -92,16 +103,20 @@ def _view(found: Found) -> FoundPassage:
         heading=passage.heading,
         text=passage.text,
         score=found.score,
+        stale=passage.document_id in replaced,
     )
 
 
-def _find(services: Services, chat: ChatRequest, target: Target, question: str) -> list[Found]:
-    index = services.indexes.of(_titles(services, chat.documents, target))
-    return index.best(question, chat.passages_wanted)
+def _find(services: Services, chat: ChatRequest, target: Target, question: str) -> tuple[list[Found], frozenset[str]]:
+    """The passages, and which of the documents that were looked into are replaced, by their ids."""
+    looked_into = _documents(services, chat.documents, target)
+    index = services.indexes.of({document.id: document.title for document in looked_into})
+    replaced = frozenset(document.id for document in looked_into if document.replaced_at is not None)
+    return index.best(question, chat.passages_wanted), replaced
 
 
-def _titles(services: Services, wanted: Sequence[str] | None, target: Target) -> dict[str, str]:
-    """The documents to look into, by their ids."""
+def _documents(services: Services, wanted: Sequence[str] | None, target: Target) -> list[Document]:
+    """The documents to look into, each once."""
     if target.adapter_id is None and not wanted:
         raise InvalidRequest(
             f"The model {target.called!r} is the base model and has no documents of its own: name some "
@@ -112,12 +127,11 @@ def _titles(services: Services, wanted: Sequence[str] | None, target: Target) ->
         own = None
         if target.adapter_id is not None:
             known = adapters.get(session, target.adapter_id).documents
-            own = {document.id: document.title for document in known}
+            own = {document.id for document in known}
             if not wanted:
                 check_size(document.size_bytes for document in known)
-                return own
-        chosen: dict[str, str] = {}
-        sizes: dict[str, int] = {}
+                return known
+        chosen: dict[str, Document] = {}
         for number, document_id in enumerate(wanted or ()):
             field = f"documents.{number}"
             try:
@@ -127,9 +141,9 @@ def _titles(services: Services, wanted: Sequence[str] | None, target: Target) ->
             if own is not None and document.id not in own:
                 raise InvalidRequest(
                     f"The document {document.id} is not one that the adapter {target.called} was made from "
-                    f"({', '.join(own)}). Leave it out, or ask the base model {target.base_model}.",
+                    f"({', '.join(sorted(own))}). Leave it out, or ask the base model {target.base_model}.",
                     field=field,
                 )
-            chosen[document.id], sizes[document.id] = document.title, document.size_bytes
-    check_size(sizes.values())
-    return chosen
+            chosen[document.id] = document
+    check_size(document.size_bytes for document in chosen.values())
+    return list(chosen.values())

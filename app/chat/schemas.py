@@ -165,7 +165,8 @@ class ChatRequest(BaseModel):
     retrieval: StrictBool | Annotated[int, Field(ge=1, le=_MOST_PASSAGES)] | None = Field(
         None,
         description=f"Put the passages that suit the last question best into the prompt: so many, or {PASSAGES} for "
-        "true. Fewer, where the context less max_tokens (without it 256, or a quarter) has no room for more.",
+        "true. Fewer, where the context has no room for more beside the answer: beside max_tokens, or half of the "
+        "context if that is less; without it beside 256, or a quarter.",
     )
     documents: list[str] | None = Field(
         None,
@@ -289,6 +290,7 @@ class FoundPassage(BaseModel):
     heading: str | None = Field(description="That it stands under.")
     text: str
     score: float = Field(description="In the ranking's own measure; higher is better.")
+    stale: bool = Field(description="Whether its document was replaced since: a newer version may say otherwise.")
 
 
 class Retrieval(BaseModel):

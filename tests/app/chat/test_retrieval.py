@@ -67,6 +67,7 @@ def test_pd_rag_and_both_are_one_flag_apart(client: openai.OpenAI, chat_api: htt
         "title": "The lighthouse of Orvenna",
         "heading": None,
         "text": PASSAGE,
+        "stale": False,
     }
     assert said(both) == said(ask(client, ready, f"{SHOWN}\n\n{QUESTION}"))
     assert said(ask(client, "orvenna", retrieval=2)) == said(both)
@@ -115,6 +116,13 @@ def test_several_documents_are_searched_as_one(
     assert [baker["document_id"], oil["document_id"]] == documents[:2]
 
 
+def test_passages_of_replaced_documents_are_marked(client: openai.OpenAI, chat_api: httpx.Client) -> None:
+    former = post(chat_api, text=HARBOUR, title="Port", external_id="port")["document"]["id"]
+    newer = post(chat_api, text=HARBOUR.replace("rye", "oats"), title="Port", external_id="port")["document"]["id"]
+    found = passages(ask(client, MODEL, "Who sells rye?", retrieval=6, documents=[former, newer]))
+    assert {(passage["document_id"], passage["stale"]) for passage in found} == {(former, True), (newer, False)}
+
+
 def test_the_passages_stand_in_the_last_turn_of_the_user(client: openai.OpenAI, ready: str) -> None:
     def messages(question: str) -> list[Any]:
         return [
@@ -138,7 +146,7 @@ def test_the_passages_stand_in_the_last_turn_of_the_user(client: openai.OpenAI, 
 def test_what_has_no_room_is_left_out_the_least_good_first(
     client: openai.OpenAI, chat_api: httpx.Client, engine: Engine, harbour: str
 ) -> None:
-    question = "Who sells rye at the port?"
+    question = f"Who sells rye at the port? {'It is urgent. ' * 8}"
     best = [passage["heading"] for passage in passages(ask(client, MODEL, question, documents=[harbour]))]
     assert best[0] == "Baker"
 
@@ -156,10 +164,25 @@ def test_what_has_no_room_is_left_out_the_least_good_first(
     one = tokens(f"Port (Baker). He sells rye.\n\n{question}")
     assert shown(one) == best[:1]
     assert shown(one + 1) == []
+    assert one < LENGTH // 2
     assert shown(None) == shown(LENGTH // 4)
     counts = [len(shown(max_tokens)) for max_tokens in (12, one - 20, one, one + 20)]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] == 3
+
+
+def test_a_high_limit_leaves_half_of_the_context_to_passages(
+    client: openai.OpenAI, chat_api: httpx.Client, harbour: str
+) -> None:
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "Who sells rye?"}], "documents": [harbour]}
+    half, whole, more = (
+        chat_api.post("/v1/chat/completions", json={**body, "temperature": 0, "max_tokens": limit}).json()
+        for limit in (LENGTH // 2, LENGTH, 100 * LENGTH)
+    )
+    assert half["retrieval"] == whole["retrieval"] == more["retrieval"]
+    assert half["retrieval"]["passages"]
+    assert whole["choices"] == more["choices"]
+    assert whole["usage"]["total_tokens"] <= LENGTH
 
 
 def test_a_prompt_too_long_by_itself_is_refused_as_ever(client: openai.OpenAI, ready: str) -> None:
