@@ -195,8 +195,9 @@ class Report(BaseModel):
     failed_floors: list[FailedFloor] = Field(description="The floors that it is below.")
     recall: Recall
     recovered: float | None = Field(
-        description="Share of the teacher's knowledge that the adapter has: (adapter - base) / (teacher - base) of the "
-        "accuracies. Null where the teacher knows no more than the base model."
+        description="The adapter's gain over the base model as a share of the teacher's: (adapter - base) / (teacher - "
+        "base) of the accuracies. Above 1 where the adapter has more right than the teacher, below 0 where it has "
+        "fewer than the base model. Null where the teacher knows no more than the base model."
     )
     retention: Retention | None = None
     coverage: Coverage | None = None

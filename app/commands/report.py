@@ -93,7 +93,9 @@ def _show(console: Console, report: Json) -> None:
             console.print(f"Stale: {document['title']} ({document['id']}) was replaced", style="yellow", markup=False)
     show_recall(console, report)
     if report["recovered"] is not None:
-        console.print(f"Of what the teacher knows and the base model does not, it has {percent(report['recovered'])}")
+        console.print(
+            f"Gain over the base model: {percent(report['recovered'])} of the teacher's, who reads the passage"
+        )
     show_retention(console, report)
     if report["coverage"] and report["coverage"]["share"] is not None:
         trained = number(report["pairs"]["trained"])

@@ -52,7 +52,7 @@ def test_the_report_tells_what_was_missed(adapter_id: str) -> None:
     assert shown.exit_code == 0, shown.output
     rows = [" ".join(line.split()) for line in shown.stdout.splitlines()]
     assert "adapter, closed-book 1 2 50 % 9 % to 91 %" in rows
-    assert "Of what the teacher knows and the base model does not, it has 50 %" in rows
+    assert "Gain over the base model: 50 % of the teacher's, who reads the passage" in rows
     assert "General prompts: 100 of 200 right before, 97 after (−1.5 points)" in rows
     assert "Drift on unrelated prompts: 0.0321 nats a token (0: as the base model)" in rows
     assert "By whom was it built?" in shown.stdout
