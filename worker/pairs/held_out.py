@@ -40,11 +40,11 @@ def is_asked(one: Asked, others: Iterable[Asked]) -> bool:
     return any(
         filters.similarity(one.question, other.question) == 1.0
         or (
-            _same_answer(one, other)
-            and (
+            (
                 filters.similarity(one.question, other.question) > filters.MOST_ALIKE
                 or is_near_copy(one.question, other.question)
             )
+            and _same_answer(one, other)  # the slowest comes last
         )
         for other in others
     )

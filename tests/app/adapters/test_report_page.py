@@ -63,7 +63,7 @@ def whole(text: str = "Pellrow") -> dict[str, Any]:
     }
     retention: dict[str, Any] = {"prompts": 200, "base_right": 103, "adapter_right": 101, "lost_points": 1.0}
     retention |= {"drift": {"nats": 0.05, "same_first_choice": 0.9}}
-    retention |= {"lost": [{"question": f"Hot? {text}", "base": text, "adapter": text}]}
+    retention |= {"lost": [{"question": f"Hot? {text}", "base": text, "adapter": text}] * 3}
     scores = recall(1, 11, 9)["recall"] | {"retrieval": {"right": 8, "of": 12}}
     old = {**item, "question": "Who before?", "parent": right}
     return {
@@ -74,6 +74,10 @@ def whole(text: str = "Pellrow") -> dict[str, Any]:
         "loss": [[1, 1.5, 0.2], [2, 0.5, 0.1]],
         "versions": {"torch": text},
     }
+
+
+def test_what_was_forgotten_stands_beside_what_was_won() -> None:
+    assert "Lost: 3, and won: 1" in read(whole()).text
 
 
 def test_a_page_needs_nothing_else() -> None:
