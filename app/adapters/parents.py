@@ -46,9 +46,16 @@ def documents_of_child(parent: Adapter, documents: Sequence[Document]) -> list[D
     """The new documents, and those of the parent that are still current.
 
     Raises:
-        InvalidInput: the parent knows all of the documents already.
+        InvalidInput: the parent knows all of the documents already, or one that it knows was replaced.
     """
     known = {document.id for document in parent.documents}
+    for document in documents:
+        if document.id in known and document.replaced_by is not None:
+            raise InvalidInput(
+                f"The document {document.id} was replaced by {document.replaced_by}, so a child of {parent.id} forgets "
+                f"it. Leave it out, or name {document.replaced_by}.",
+                field="document_ids",
+            )
     new = [document for document in documents if document.id not in known]
     if not new:
         raise InvalidInput(

@@ -69,6 +69,17 @@ def test_a_child_leaves_out_what_was_replaced(api: httpx.Client, tmp_path: Path)
     assert (told["documents"], told["left_out"]) == ([other["document"]["id"]], [first["document"]["id"]])
 
 
+def test_a_replaced_document_that_a_child_is_to_know_is_refused(api: httpx.Client, tmp_path: Path) -> None:
+    old = post(api, external_id="manual/1")
+    finish(old, tmp_path)
+    new = post(api, text=NEWS, external_id="manual/1")["document"]["id"]
+    named = {"document_ids": [old["document"]["id"], new], "parent": old["adapter"]["id"]}
+    answer = api.post("/v1/adapters", json=named)
+    assert (answer.status_code, answer.json()["field"]) == (422, "document_ids")
+    assert f"was replaced by {new}" in answer.json()["detail"]
+    assert api.post("/v1/adapters", json={**named, "document_ids": [new]}).status_code == 202
+
+
 def test_a_parent_that_is_not_ready_is_a_409_with_its_job(api: httpx.Client) -> None:
     old = post(api)
     answer = api.post("/v1/documents", json={"text": OTHER, "parent": old["adapter"]["id"]})
