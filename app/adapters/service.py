@@ -9,11 +9,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.adapters import artefacts, parents, queries, reports
+from app.adapters.removal import clearing
 from app.adapters.report_schemas import Report
 from app.adapters.schemas import AdapterRef, AdapterTaken, AdapterView, NewAdapter
 from app.dependencies import Services
 from app.documents import queries as documents
-from app.errors import AdapterNotReady, Conflict, InvalidInput, NotFound, NotReady
+from app.errors import AdapterNotReady, Conflict, InvalidInput, NotFound
 from app.idempotency import service as idempotency
 from app.idempotency.service import Answer
 from app.ids import is_id, new_id
@@ -234,13 +235,8 @@ def forget(services: Services, adapter_id: str) -> None:
     """
     with services.unit_of_work() as session:
         job_id = remove(session, adapter_id)
-        try:
+        with clearing(f"The adapter {adapter_id}"):
             artefacts.delete(services.store, adapter_id, job_id)
-        except OSError as error:
-            raise NotReady(
-                f"The adapter {adapter_id} is not wholly deleted: the store failed ({error}). Mend the store, then "
-                "send the same DELETE again; it deletes what is left."
-            ) from error
 
 
 def remove(session: Session, adapter_id: str) -> str:

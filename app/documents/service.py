@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 from app.adapters import artefacts, parents
 from app.adapters import queries as adapter_rows
 from app.adapters import service as adapters
+from app.adapters.removal import clearing
 from app.adapters.schemas import AdapterRef
 from app.dependencies import Services
 from app.documents import queries
 from app.documents.schemas import DocumentTaken, DocumentView, NewDocument
 from app.documents.text import count_words, make_title
 from app.documents.upload import Upload
-from app.errors import Conflict, IngrainError, NotFound, NotReady
+from app.errors import Conflict, IngrainError, NotFound
 from app.idempotency import service as idempotency
 from app.idempotency.service import Answer
 from app.ids import is_id, new_id
@@ -141,15 +142,10 @@ def forget(services: Services, document_id: str, cascade: bool) -> list[str]:
     """
     with services.unit_of_work() as session:
         gone = _remove(session, document_id, cascade)
-        try:
+        with clearing(f"The document {document_id}"):
             services.store.delete(f"documents/{document_id}")
             for adapter_id, job_id in gone:
                 artefacts.delete(services.store, adapter_id, job_id)
-        except OSError as error:
-            raise NotReady(
-                f"The document {document_id} is not wholly deleted: the store failed ({error}). Mend the store, then "
-                "send the same DELETE again; it deletes what is left."
-            ) from error
     return [adapter_id for adapter_id, _ in gone]
 
 
