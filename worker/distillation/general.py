@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-ANSWER_TOKENS = 16  # of an answer: enough for a short sentence, which holds the keyword or will not
+ANSWER_TOKENS = 32
+"""Of an answer. A wordy base model comes to the point late, an adapter early: cut at 16, SmolLM2 had 92 of the 200
+right and an adapter of it 102; at 32 both had 113, at 48 117 and 118."""
 
 
 @dataclass(frozen=True, slots=True)
