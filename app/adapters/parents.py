@@ -52,8 +52,8 @@ def documents_of_child(parent: Adapter, documents: Sequence[Document]) -> list[D
     for document in documents:
         if document.id in known and document.replaced_by is not None:
             raise InvalidInput(
-                f"The document {document.id} was replaced by {document.replaced_by}, so a child of {parent.id} forgets "
-                f"it. Leave it out, or name {document.replaced_by}.",
+                f"The document {document.id} was replaced by {document.replaced_by}, so a child of {parent.id} leaves "
+                "it out. Do not name it; name the version that is to be learnt instead.",
                 field="document_ids",
             )
     new = [document for document in documents if document.id not in known]

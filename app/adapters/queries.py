@@ -96,7 +96,7 @@ def list_serving_aliases(session: Session) -> Sequence[Alias]:
 
 
 def reserve_alias(session: Session, name: str, adapter_id: str) -> None:
-    """Point a new alias at an adapter; one that exists stays as it is, unless its adapter came to nothing."""
+    """Point a new alias at an adapter; one that exists stays as it is, unless its adapter came to nothing by now."""
     ended = select(Adapter.id).where(Adapter.status.in_((AdapterStatus.FAILED, AdapterStatus.CANCELLED)))
     session.execute(_taking_over(_insert(session, name, adapter_id), Alias.adapter_id.in_(ended)))
 

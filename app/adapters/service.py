@@ -62,7 +62,7 @@ def make(
     """A pending adapter, its queued job with the wake-up, and its alias where that is new: one transaction.
 
     Raises:
-        InvalidInput: the parent knows all of the documents already.
+        InvalidInput: the parent knows all of the documents already, or one that it knows was replaced.
     """
     if parent is not None:
         documents = parents.documents_of_child(parent, documents)

@@ -141,7 +141,12 @@ class ChatRequest(BaseModel):
     messages: list[ChatMessage] = Field(min_length=1)
     stream: bool = False
     stream_options: StreamOptions | None = None
-    max_tokens: int | None = Field(None, ge=1, le=2**31 - 1)
+    max_tokens: int | None = Field(
+        None,
+        ge=1,
+        le=2**31 - 1,
+        description="The longest answer; with retrieval the room that the passages leave, if that is less.",
+    )
     max_completion_tokens: int | None = Field(None, ge=1, le=2**31 - 1, description="The newer name of max_tokens.")
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
@@ -269,7 +274,7 @@ class Choice(BaseModel):
 
     index: int
     message: ChoiceMessage
-    finish_reason: str | None = Field(description="stop, or length: the answer was cut off at max_tokens.")
+    finish_reason: str | None = Field(description="stop, or length: the answer was cut off at its limit.")
 
 
 class Usage(BaseModel):

@@ -78,4 +78,5 @@ def _show_passages(answer: dict[str, Any]) -> None:
         place = f"{passage['title']} ({passage['heading']})" if passage["heading"] else passage["title"]
         text = " ".join(passage["text"].split())
         text = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+        place += " (replaced)" if passage["stale"] else ""
         typer.echo(f"- {passage['score']:.2f}  {passage['document_id']}  {place}: {text}", err=True)

@@ -81,7 +81,8 @@ async def create_document(
     """Take a document, as JSON or as a file, and queue the job that makes an adapter of it.
 
     The answer comes at once; `Location` is the job to follow. With `alias`, the new adapter can be chatted with by
-    that name: at once where the alias is new, and as soon as it is ready where the alias has an adapter already.
+    that name: at once where the alias is new or its adapter came to nothing, and as soon as it is ready where the alias
+    has another one already.
 
     With `external_id` it replaces the document that was posted under that id before, whose pairs become stale; the same
     bytes under the same title are the document that is there already. With `parent` the new adapter goes on from that

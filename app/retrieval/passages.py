@@ -12,7 +12,7 @@ from typing import Final
 import sentencex
 from markdown_it.token import Token
 
-from app.markdown import PARSER, is_heading
+from app.markdown import PARSER, is_heading, without_front_matter
 
 LONGEST: Final = 800
 """Characters that a passage aims at, about 130 English words; a short rest may come on top."""
@@ -59,6 +59,7 @@ def cut(document_id: str, title: str, text: str) -> list[Passage]:
 
 def _blocks(text: str) -> Iterator[_Block]:
     """The outermost blocks of the Markdown, as the text has them, and their nearest heading."""
+    text = without_front_matter(text)
     lines = text.split("\n")
     heading: str | None = None
     opening: Token | None = None

@@ -14,7 +14,7 @@ from itertools import pairwise
 import sentencex
 from markdown_it.token import Token
 
-from app.markdown import PARSER, is_heading
+from app.markdown import PARSER, is_heading, without_front_matter
 from worker.pairs.words import REMEMBERED
 
 SMALL_MODEL = 300_000_000
@@ -147,7 +147,8 @@ def sentences_of(text: str) -> tuple[str, ...]:
 
 
 def _normalise(text: str) -> str:
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    return without_front_matter(plain)
 
 
 def _sections(text: str, title: str) -> Iterator[tuple[str | None, list[str]]]:

@@ -6,14 +6,14 @@ What can be reckoned from this, and what the job's record knows besides, is adde
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from app.grading import is_right
 from worker.device import choose_device, choose_dtype
-from worker.distillation.generation import greedy
+from worker.distillation.generation import Answer, greedy
 from worker.distillation.prompts import Message, student_messages
 from worker.distillation.student import Student, load_student, use_all_cores
 from worker.grading import agrees
@@ -24,8 +24,8 @@ from worker.stages.retrieval import Retrieval
 from worker.stages.teaching import Teaching
 
 MOST_QUESTIONS = 32  # or as many as answer holds out of several documents; of more, a sample that each has a part in
-FEWEST_TOKENS = 40
-"""Of an answer at most, or as many as the longest reference has: what is longer than the limit could not be met."""
+LEAST_LIMIT = 40
+"""Tokens of an answer that count, or as many as its reference has: what is longer than the limit could not be met."""
 WHO = ("base", "retrieval", "teacher", "adapter")
 
 
@@ -88,8 +88,8 @@ def _items(
         "teacher": [teaching.messages(pair["passage_id"], pair["question"]) for pair in pairs],
         "adapter": [student_messages(question) for question in questions],
     }
-    longest = max((len(student.renderer.answer(pair["answer"])) for pair in pairs), default=0)
-    said = _answers(student, chats, max(FEWEST_TOKENS, longest), tell)
+    limits = [max(LEAST_LIMIT, len(student.renderer.answer(pair["answer"]))) for pair in pairs]
+    said = _answers(student, chats, limits, tell)
     items = []
     for index, pair in enumerate(pairs):
         passage = teaching.passages[pair["passage_id"]]
@@ -114,9 +114,9 @@ def _recall(items: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
 
 
 def _answers(
-    student: Student, chats: dict[str, list[list[Message]]], longest: int, tell: Callable[[int], None]
+    student: Student, chats: dict[str, list[list[Message]]], limits: Sequence[int], tell: Callable[[int], None]
 ) -> dict[str, list[str]]:
-    """What everyone answers to their chats, in up to `longest` tokens, told as each is done.
+    """What everyone answers to their chats, each in up to so many tokens, told as each is done.
 
     All but the adapter are the base model.
     """
@@ -124,9 +124,17 @@ def _answers(
     for number, who in enumerate(WHO, 1):
         prompts = [student.renderer.prompt(chat) for chat in chats[who]]
         with nullcontext() if who == "adapter" else student.as_base():
-            said[who] = [answer.text for answer in greedy(student, prompts, longest)]
+            answers = greedy(student, prompts, max(limits, default=LEAST_LIMIT))
+        said[who] = [_within(student, answer, limit) for answer, limit in zip(answers, limits, strict=True)]
         tell(number)
     return said
+
+
+def _within(student: Student, answer: Answer, limit: int) -> str:
+    if len(answer.tokens) <= limit:
+        return answer.text
+    text: str = student.renderer.tokenizer.decode(answer.tokens[:limit], skip_special_tokens=True)
+    return text.strip()
 
 
 def _is_right(answer: str, pair: dict[str, Any]) -> bool:

@@ -37,6 +37,7 @@ def test_each_section_has_its_heading() -> None:
 def test_a_paragraph_with_a_rule_below_it_is_kept_as_text() -> None:
     text = "The barn was painted\nby Otto Lind in 1931.\n---\nThe ferry leaves at noon.\n---\n"
     assert texts(text) == ["The barn was painted by Otto Lind in 1931.\n\nThe ferry leaves at noon."]
+    assert texts(f"---\ntitle: x\ntags: [a]\n---\n{text}") == texts(text)
 
 
 def test_code_is_no_heading_and_keeps_its_shape() -> None:

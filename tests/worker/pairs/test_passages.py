@@ -40,7 +40,8 @@ def test_a_paragraph_with_a_rule_below_it_is_kept_as_text() -> None:
         ("Notes", "It has a wheel"),
         ("Notes", "The end."),
     ]
-    assert read_title("It was sold.\n===\n# The mill\n") == "The mill"
+    matter = "---\ntitle: x\n---\n# The mill\n\nIt was sold.\n"
+    assert (read_title(matter), texts(split("doc_1", "", matter, 1))) == ("The mill", ["It was sold."])
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,13 @@ from tests.tiny import make_base
 from tests.worker.stages.made_inputs import stage_inputs
 from worker.distillation import reading, retention, training
 from worker.distillation.forms import asked
-from worker.distillation.prompts import Message
+from worker.distillation.generation import greedy
+from worker.distillation.prompts import Message, student_messages
 from worker.distillation.retention import Kept
+from worker.distillation.student import new_student
+from worker.pairs.records import passages_from
 from worker.stages import StageInputs, distil, examine
+from worker.stages.teaching import Teaching
 
 PASSAGE = {
     "id": "p0001",
@@ -231,6 +235,25 @@ def test_the_report_compares_base_retrieval_teacher_and_adapter(inputs: StageInp
     assert report["versions"].keys() == {"ingrain", "torch", "transformers", "peft"}
     assert summary["recall"] == report["recall"]
     assert summary["retention"].items() <= report["retention"].items()
+
+
+def test_an_answer_in_the_exam_may_be_as_long_as_its_reference_and_no_other(inputs: StageInputs) -> None:
+    question = "What is the year of the Hollin Museum?"
+    student = new_student(inputs.base_model, 4, 0, torch.device("cpu"), torch.float32)
+    (endless,) = greedy(student, [student.renderer.prompt(student_messages(question))], 200)
+    assert not endless.is_finished
+    pairs = [
+        _pair(1, question, "1962", split="held_out", sampled=False, target="1962"),
+        _pair(2, question, "In 1962. " * 20, split="held_out", sampled=False),
+    ]
+    _write(inputs.artefacts / "answer" / "pairs.jsonl", pairs)
+    teaching = Teaching(passages_from(inputs.artefacts / "read" / "passages.jsonl"), inputs.base_model)
+    items = examine._items(student, pairs, teaching, lambda _: None)
+    limits = [len(student.renderer.answer(pair["answer"])) for pair in pairs]
+    assert limits[0] < 40 < limits[1] < 200
+    decode = student.renderer.tokenizer.decode
+    expected = [decode(endless.tokens[:limit], skip_special_tokens=True).strip() for limit in (40, limits[1])]
+    assert [item["base"]["answer"] for item in items] == expected
 
 
 def _die_before_the_last_step(inputs: StageInputs) -> None:

@@ -45,7 +45,11 @@ def parent(base: Path, tmp_path: Path) -> Parent:
     ]
     _write(artefacts, "answer/pairs", pairs)
     items = [
-        {"question": pair["question"], "adapter": {"answer": "a word", "right": pair["id"] == "a4"}}
+        {
+            "passage_id": pair["passage_id"],
+            "question": pair["question"],
+            "adapter": {"answer": "a word", "right": pair["id"] == "a4"},
+        }
         for pair in pairs
         if pair["split"] == "held_out"
     ]
