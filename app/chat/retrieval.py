@@ -25,7 +25,7 @@ async def with_passages(
 ) -> tuple[Messages, Retrieval, int | None]:
     """The messages with passages in the last turn of the user, and those passages, the best first.
 
-    The last value is the room that is left for the answer, in tokens; None where no passage was found.
+    The last value is the room that they leave for the answer, in tokens; None where there are none.
 
     Raises:
         InvalidRequest: no document is named and none belongs to the model, one is not the adapter's, they are too
@@ -53,8 +53,6 @@ async def with_passages(
 
     count = await _most_fitting(fits, len(found))
     shown = [_view(one, replaced) for one in found[:count]]
-    if count == 0 and found and chat.answer_limit:
-        await fits(0)
     return filled(count), Retrieval(passages=shown, method=services.indexes.method), rooms.get(count)
 
 

@@ -56,7 +56,7 @@ async def _prepare(services: Services, chat: ChatRequest, target: Target) -> tup
     if not chat.passages_wanted:
         return payload, members
     payload["messages"], found, room = await with_passages(services, chat, target, payload["messages"])
-    if room is not None and room > 0 and chat.answer_limit:
+    if room is not None and chat.answer_limit:
         payload["max_tokens"] = min(chat.answer_limit, room)  # an engine may refuse more than it has room for
     return payload, {**members, "retrieval": found.model_dump(mode="json")}
 

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from app.errors import InvalidDocument
+from app.markdown import without_front_matter
 
 # A run of letters is a word; in scripts that are written without spaces, each character counts as one.
 _WORD: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\W_]+")
@@ -73,7 +74,7 @@ def count_words(text: str, minimum: int, field: str) -> int:
         raise InvalidDocument("The document is empty. Send text to learn from.", field=field)
     if not text.strip():
         raise InvalidDocument("The document holds nothing but white space. Send text to learn from.", field=field)
-    words = len(_WORD.findall(text))
+    words = len(_WORD.findall(without_front_matter(text)))
     if words < minimum:
         raise InvalidDocument(
             f"The document has {words} word{'s' * (words != 1)}; it takes at least {minimum} to ask anything about it "
@@ -85,6 +86,7 @@ def count_words(text: str, minimum: int, field: str) -> int:
 
 def make_title(text: str, file_name: str | None) -> str:
     """A title for a document that came without: its first heading, its file's name, or its first words."""
+    text = without_front_matter(text)
     heading = _HEADING.search(text)
     if heading:
         return _one_line(heading[1])

@@ -101,12 +101,11 @@ def blocks(text: str) -> Iterator[Block]:
     heading: str | None = None
     header: list[str] = []
     row: list[str] = []
-    inside = ""
     opening: Token | None = None
     for token in PARSER.parse(_normalise(text)):
         match token.type:
             case "heading_open" | "th_open" | "td_open":
-                inside, opening = token.type, token
+                opening = token
             case "thead_open":
                 header = []
             case "tr_open":
@@ -117,7 +116,8 @@ def blocks(text: str) -> Iterator[Block]:
                     yield Block(heading, line)
             case "inline":
                 plain = _plain(token)
-                if inside == "heading_open" and opening and is_heading(opening, token):
+                inside = opening.type if opening else ""
+                if opening and inside == "heading_open" and is_heading(opening, token):
                     heading = plain or heading
                 elif inside == "th_open":
                     header.append(plain)
@@ -125,7 +125,7 @@ def blocks(text: str) -> Iterator[Block]:
                     row.append(plain)
                 elif plain:
                     yield Block(heading, plain)
-                inside = ""
+                opening = None
             case "fence" | "code_block":
                 if token.content.strip():
                     yield Block(heading, token.content.strip("\n"), prose=False)

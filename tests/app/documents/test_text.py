@@ -33,6 +33,10 @@ def test_words_are_counted_in_every_script(text: str, words: int) -> None:
             count_words(text, 1, "text")
 
 
+def test_front_matter_counts_for_nothing() -> None:
+    assert count_words("---\ntitle: The mill\n---\nIt is red.", 1, "text") == 3
+
+
 @pytest.mark.parametrize(
     ("text", "file_name", "title"),
     [
@@ -45,6 +49,7 @@ def test_words_are_counted_in_every_script(text: str, words: int) -> None:
             "#hashtag first, and then some more words than …",
         ),
         ("just these words", None, "just these words"),
+        ("---\ntitle: x\n# no heading\n---\njust these words", None, "just these words"),
         ("just these words", ".md", "just these words"),
         ("# " + "long " * 100, None, ("long " * 40).strip()),
         ("a\tb\x07 c", None, "a b c"),
