@@ -76,7 +76,7 @@ def read_title(text: str) -> str | None:
     """The document's own first top heading, for a document posted without a title."""
     tokens = PARSER.parse(_normalise(text)[:4000])
     for token, inline in pairwise(tokens):
-        if token.type == "heading_open" and token.tag == "h1" and is_heading(token, inline):
+        if token.type == "heading_open" and token.tag == "h1":
             return _plain(inline) or None
     return None
 
