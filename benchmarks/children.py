@@ -32,6 +32,7 @@ from app.errors import ConfigurationError, IngrainError
 from app.jobs.settings import Effort
 from app.settings import get_settings
 from benchmarks.injection.data import Item, read_items
+from benchmarks.injection.intervals import Estimate, gained, lost_points
 from benchmarks.injection.steps import be_quiet, say
 
 
@@ -59,7 +60,7 @@ def main() -> None:
     for heading in ("adapter", "first", "second", "held out, new", "held out, old", "general, points", "drift", "s"):
         table.add_column(heading, justify="left" if heading == "adapter" else "right")
     for row in rows:
-        cells = [row["first"], row["second"], row["new"], row["old"], f"{0 - row['lost_points']:+.1f}"]
+        cells = [row["first"], row["second"], row["new"], row["old"], gained(Estimate(**row["lost_points"]))]
         table.add_row(row["adapter"], *cells, f"{row['drift']:.3f}", f"{row['seconds']:.0f}")
     console.print(table)
     if options.json:
@@ -88,7 +89,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
             "second": _right(client, adapter, second_asked),
             "new": _told(report["recall"]["adapter"]),
             "old": _told(old["recall"]["adapter"]) if old else "-",
-            "lost_points": report["retention"]["lost_points"],
+            "lost_points": lost_points([report["retention"]]).as_json(),
             "drift": report["retention"]["drift"]["nats"],
             "seconds": seconds,
             "id": adapter,

@@ -14,15 +14,17 @@ finds the settings that suit sft best, and --set-sft gives it those.
 
 Accuracy is the share of answers that hold a right one, after SQuAD's normalisation; a judge adds its own. Intervals are
 95 % bootstrap intervals over seeds and passages; with one seed the training's own chance is not in them. What training
-took away is told by 200 general questions. Run the same command again and it goes on where it was stopped.
+took away is told by 200 general questions, with a paired interval of these. Run the same command again and it goes on
+where it was stopped.
 """
 
 import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,12 +35,24 @@ from app.errors import ConfigurationError, IngrainError
 from benchmarks.injection.data import Item
 from benchmarks.injection.figure import bars
 from benchmarks.injection.grading import Grade, grade
-from benchmarks.injection.intervals import Estimate, Floats, Scores, difference, estimate, recovered
+from benchmarks.injection.intervals import (
+    Estimate,
+    Floats,
+    Scores,
+    difference,
+    estimate,
+    gained,
+    lost_points,
+    recovered,
+)
 from benchmarks.injection.judge import Given, Judge, judge_all
 from benchmarks.injection.methods import WAYS
 from benchmarks.injection.options import add_options, make_plan, trained_with
 from benchmarks.injection.run import Made, Plan, run
 from benchmarks.injection.steps import be_quiet, say
+
+Graded = Sequence[Sequence[Sequence[bool | None]]]
+"""Of a method: for each seed, for each passage, its questions' grades."""
 
 Figure = Callable[[list[Floats]], Floats]
 
@@ -56,7 +70,8 @@ class Row:
     """A method's figures over all seeds.
 
     Attributes:
-        judged: share that a judge finds right; None where none was asked.
+        judged: share that a judge finds right, of the answers that all methods have a grade for; None where none was
+            asked.
         lost_points: of 200 general questions, how many points worse than the base model; None without an adapter.
         seconds: of one seed, on average.
     """
@@ -65,8 +80,8 @@ class Row:
     accuracy: Estimate
     f1: Estimate
     exact: Estimate
-    judged: float | None
-    lost_points: float | None
+    judged: Estimate | None
+    lost_points: Estimate | None
     seconds: float
 
 
@@ -102,7 +117,7 @@ def main() -> None:
         plan, settings = make_plan(options, options.methods.split(","), options.effort, options.pairs_per_passage)
         settings |= {"seeds": options.seeds, "judge": options.judge_model, "sft": options.set_sft}
         made = [_run(plan, seed, options.set_sft) for seed in range(options.seeds)]
-        judged = _judge(options, plan, made)
+        graded = _judge(options, plan, made)
     except IngrainError as error:
         console.print(f"[bold red]Error:[/] {error.detail}", highlight=False)
         sys.exit(1)
@@ -110,7 +125,7 @@ def main() -> None:
         name: scores_of(plan.items, [each.answers[name] for each in made], lambda grade: grade.holds)
         for name in plan.ways
     }
-    rows = [_row(plan.items, name, scores[name], made, judged.get(name)) for name in plan.ways]
+    rows = [_row(plan.items, name, scores[name], made, graded.get(name)) for name in plan.ways]
     compared = compare(scores)
     _print(console, options, plan, rows, compared)
     if options.json:
@@ -155,13 +170,13 @@ def _run(plan: Plan, seed: int, named: Sequence[str]) -> Made:
     )
 
 
-def _judge(options: argparse.Namespace, plan: Plan, made: Sequence[Made]) -> dict[str, float]:
-    """The share of each method's graded answers that the judge finds right; nothing where there is no judge."""
+def _judge(options: argparse.Namespace, plan: Plan, made: Sequence[Made]) -> dict[str, Estimate]:
+    """The share of each method's answers that the judge finds right; nothing where there is no judge."""
     if not options.judge_url:
         return {}
     judge = Judge(options.judge_url, options.judge_model, options.judge_key)
     file = plan.folder / f"judged-{hashlib.sha256(options.judge_model.encode()).hexdigest()[:8]}.json"
-    shares = {}
+    grades: dict[str, list[list[list[bool | None]]]] = {}
     for method in plan.ways:
         asked = [
             Given(each.question, each.answers, answers.answers[method][each.id])
@@ -169,15 +184,38 @@ def _judge(options: argparse.Namespace, plan: Plan, made: Sequence[Made]) -> dic
             for item in plan.items
             for each in item.questions
         ]
-        grades = judge_all(judge, asked, file, f"judging {method}")
-        graded = [grade for grade in grades if grade is not None]
-        if len(graded) < len(asked):
-            say(f"judging {method}: {len(asked) - len(graded)} answers got no grade and are left out")
-        shares[method] = sum(graded) / max(1, len(graded))
-    return shares
+        given = iter(judge_all(judge, asked, file, f"judging {method}"))
+        grades[method] = [[list(islice(given, len(item.questions))) for item in plan.items] for _ in made]
+    return judged(grades)
 
 
-def _row(items: Sequence[Item], name: str, scores: Scores, made: Sequence[Made], judged: float | None) -> Row:
+def judged(grades: Mapping[str, Graded]) -> dict[str, Estimate]:
+    """The share of each method's answers that are graded right, of the questions for which all have a grade each time.
+
+    Args:
+        grades: of each method, for each seed, for each passage, its questions' grades; None: the judge gave none.
+    """
+    every_time = [seed for method in grades.values() for seed in method]
+    complete = [
+        [None not in given for given in zip(*one_passage, strict=True)] for one_passage in zip(*every_time, strict=True)
+    ]
+    left_out = sum(not each for passage in complete for each in passage)
+    if left_out:
+        say(f"judging: {left_out} questions have an answer without a grade and are left out for all methods")
+
+    def scores(seed: Sequence[Sequence[bool | None]]) -> list[list[float]]:
+        return [
+            [float(bool(grade)) for grade, counts in zip(given, passage, strict=True) if counts]
+            for given, passage in zip(seed, complete, strict=True)
+            if any(passage)
+        ]
+
+    if not any(map(any, complete)):
+        return {}
+    return {name: estimate([[scores(seed) for seed in method]]) for name, method in grades.items()}
+
+
+def _row(items: Sequence[Item], name: str, scores: Scores, made: Sequence[Made], judged: Estimate | None) -> Row:
     answers = [each.answers[name] for each in made]
     return Row(
         method=name,
@@ -185,7 +223,7 @@ def _row(items: Sequence[Item], name: str, scores: Scores, made: Sequence[Made],
         f1=estimate([scores_of(items, answers, lambda grade: grade.f1)]),
         exact=estimate([scores_of(items, answers, lambda grade: grade.exact)]),
         judged=judged,
-        lost_points=_mean(each.retention[name]["lost_points"] for each in made) if name in made[0].retention else None,
+        lost_points=lost_points([each.retention[name] for each in made]) if name in made[0].retention else None,
         seconds=round(_mean(each.seconds[name] for each in made), 1),
     )
 
@@ -209,7 +247,10 @@ def _flat(row: Row) -> dict[str, Any]:
         "exact_high": row.exact.high,
         "seconds": row.seconds,
     }
-    return told | {name: value for name in ("judged", "lost_points") if (value := getattr(row, name)) is not None}
+    for name, figure in (("judged", row.judged), ("lost_points", row.lost_points)):
+        if figure is not None:
+            told |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
+    return told
 
 
 def _title(options: argparse.Namespace, plan: Plan) -> str:
@@ -232,8 +273,8 @@ def _print(
             _with_interval(row.accuracy),
             _with_interval(row.f1),
             _with_interval(row.exact),
-            "" if row.judged is None else f"{100 * row.judged:.1f}",
-            "" if row.lost_points is None else f"{-row.lost_points:+.1f}",
+            "" if row.judged is None else _with_interval(row.judged),
+            "" if row.lost_points is None else gained(row.lost_points),
             f"{row.seconds:.0f}",
         )
     console.print(table)

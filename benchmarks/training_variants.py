@@ -32,7 +32,7 @@ from rich.table import Table
 
 from app.errors import ConfigurationError, IngrainError
 from benchmarks.injection.held_out_loss import mean_held_out_loss
-from benchmarks.injection.intervals import Scores, difference, estimate
+from benchmarks.injection.intervals import Scores, difference, estimate, gained, lost_points
 from benchmarks.injection.methods import FINE_TUNING, MIXED, WAYS
 from benchmarks.injection.objectives import half_reversed, hidden_states, jensen_shannon, reverse_kl, top_k
 from benchmarks.injection.options import add_options, make_plan, trained_with
@@ -99,13 +99,14 @@ def main() -> None:
     for row in rows:
         accuracy = estimate([row["scores"]])
         against = estimate([row["scores"], rows[0]["scores"]], difference)
-        row |= {"accuracy": accuracy.as_json(), "against_first": against.as_json()}
+        lost = row["lost_points"]
+        row |= {"accuracy": accuracy.as_json(), "against_first": against.as_json(), "lost_points": lost.as_json()}
         table.add_row(
             row["variant"] or "as it is",
             f"{100 * accuracy.value:.1f} ({100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})",
             f"{100 * against.value:+.1f} ({100 * against.low:+.1f} to {100 * against.high:+.1f})",
             "-" if row["held_out_loss"] is None else f"{row['held_out_loss']:.3f}",
-            f"{-row['lost_points']:+.1f}",
+            gained(lost),
             f"{row['drift']:.3f}",
             f"{row['seconds']:.0f}",
         )
@@ -154,7 +155,7 @@ def measure(plan: Plan, seeds: int) -> dict[str, Any]:
         "scores": scores,
         "held_out_loss": mean_held_out_loss(plan, made),
         "drift": sum(each["drift"]["nats"] for each in kept) / seeds,
-        "lost_points": sum(each["lost_points"] for each in kept) / seeds,
+        "lost_points": lost_points(kept),
         "seconds": sum(each.training["pd"] for each in made) / seeds,
     }
 

@@ -1,10 +1,17 @@
-"""Whether an answer says what a whole reference answer says, where no keyword is known."""
+"""Whether an answer says what is expected: the words that were asked for, or what a whole reference answer says."""
 
-from app.grading import normalise
+from collections.abc import Collection
+
+from app.grading import is_right, normalise
 
 _FILLERS = frozenset(("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "is", "it", "its", "of"))
 _MORE_FILLERS = frozenset(("on", "that", "the", "this", "to", "was", "were", "with", "has", "had", "have", "which"))
 _OVERLAP = 0.75  # share of a reference's content words that have to be there
+
+
+def is_expected(answer: str, reference: str, accepted: Collection[str]) -> bool:
+    """Whether an answer holds any of the accepted words; where none are known, whether it agrees with the reference."""
+    return is_right(answer, accepted) if accepted else agrees(answer, reference)
 
 
 def agrees(answer: str, reference: str) -> bool:

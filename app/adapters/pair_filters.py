@@ -20,6 +20,7 @@ class PairFilter(BaseModel):
     known: bool | None = None
     sampled: bool | None = None
     stale: bool | None = None
+    rehearsed: bool | None = None
     text: str | None = None
 
     @property
@@ -29,8 +30,10 @@ class PairFilter(BaseModel):
 
     def takes(self, pair: Mapping[str, Any]) -> bool:
         """Whether the pair, with its document, is one of those."""
-        wanted = self.model_dump(exclude_none=True, exclude={"text"})
+        wanted = self.model_dump(exclude_none=True, exclude={"text", "rehearsed"})
         if any(pair.get(name) != value for name, value in wanted.items()):
+            return False
+        if self.rehearsed is not None and self.rehearsed is not (pair.get("rehearsed_from") is not None):
             return False
         texts = (pair["question"], pair["answer"])
         return self.text is None or any(self.text.casefold() in text.casefold() for text in texts)
@@ -45,6 +48,7 @@ def pair_filters(
     known: Annotated[bool | None, Query(description="Only what the base model knew already, or did not.")] = None,
     sampled: Annotated[bool | None, Query(description="Only sampled answers, or only the likeliest.")] = None,
     stale: Annotated[bool | None, Query(description="Only of documents that were replaced, or of others.")] = None,
+    rehearsed: Annotated[bool | None, Query(description="Only a parent's pairs, or only the adapter's own.")] = None,
     q: Annotated[
         str | None, Query(max_length=200, description="Only pairs whose question or answer has this text in it.")
     ] = None,
@@ -59,6 +63,7 @@ def pair_filters(
         known=known,
         sampled=sampled,
         stale=stale,
+        rehearsed=rehearsed,
         text=q,
     )
 

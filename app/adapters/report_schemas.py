@@ -123,6 +123,9 @@ class Retention(BaseModel):
     base_accuracy: float | None = None
     adapter_accuracy: float | None = None
     lost_points: float | None = Field(None, description="Percentage points; more than 0 is worse than before.")
+    lost_points_low: float | None = Field(None, description="Where its 95 % interval begins: the prompts are a sample.")
+    lost_points_high: float | None = Field(None, description="Where it ends.")
+    won: int | None = Field(None, description="Prompts that the adapter has right and the base model wrong.")
     drift: Drift | None = None
     lost: list[LostPrompt] = Field(default_factory=list)
 
@@ -152,6 +155,9 @@ class Pairs(BaseModel):
 
     trained: int | None = Field(None, description="Pairs that the adapter learnt from.")
     held_out: int | None = Field(None, description="Pairs of questions that no training saw.")
+    near_duplicates: float | None = Field(
+        None, description="Share of the questions that nearly have the letters of another one for the same fact."
+    )
     dropped_questions: dict[str, int] = Field(
         default_factory=dict, description="Questions that were not kept, by reason."
     )
@@ -169,11 +175,17 @@ class LossPoint(BaseModel):
 
 
 class StageCost(BaseModel):
-    """What a stage took. Requests and tokens are null where it asked nothing of the engine."""
+    """What a stage took. Requests and tokens are null where it asked nothing of the engine.
+
+    Of a stage that was stopped and went on these are the last process's, which asks no question twice.
+    """
 
     stage: str
     seconds: float
     requests: int | None = None
+    from_journal: int | None = Field(
+        None, description="Requests that it did not make, as a process before it had the answers already."
+    )
     prompt_tokens: int | None = None
     cached_tokens: int | None = Field(None, description="Of the prompt tokens, those found in the prefix cache.")
     completion_tokens: int | None = None

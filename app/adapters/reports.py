@@ -3,6 +3,7 @@
 What can be reckoned is reckoned when the report is read, so that adapters made long ago have it too.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from app.adapters.report_schemas import (
     StageCost,
 )
 from app.adapters.schemas import DocumentRef, stale_documents
-from app.intervals import wilson
+from app.intervals import paired, wilson
 from app.jobs.floors import FailedFloor
 from app.jobs.settings import without_marks
 from app.models import STAGES, Adapter
@@ -96,7 +97,12 @@ def _recovered(recall: Recall) -> float | None:
 
 def _retention(found: Json) -> Retention | None:
     if "retention" in found:
-        return Retention.model_validate(found["retention"])
+        retention = Retention.model_validate(found["retention"])
+        if retention.prompts is None or retention.base_right is None or retention.adapter_right is None:
+            return retention
+        won = retention.adapter_right - retention.base_right + len(retention.lost)
+        low, high = (round(100 * end, 2) for end in paired(len(retention.lost), won, retention.prompts))
+        return retention.model_copy(update={"won": won, "lost_points_low": low, "lost_points_high": high})
     if "drift" in found:
         return Retention(drift=Drift(nats=found["drift"], **found.get("general", {})))
     return None
@@ -119,12 +125,18 @@ def _pairs(summaries: Mapping[str, Json]) -> Pairs:
     return Pairs(
         trained=summaries["distil"].get("pairs"),
         held_out=answer.get("held_out"),
-        dropped_questions=summaries["ask"].get("dropped", {}),
+        near_duplicates=answer.get("near_duplicates"),
+        dropped_questions=_sum(summaries["ask"].get("dropped", {}), answer.get("dropped_questions", {})),
         dropped_answers=answer.get("dropped", {}),
     )
 
 
+def _sum(*counted: Mapping[str, int]) -> dict[str, int]:
+    """Counts by name, the most first."""
+    return dict(sum(map(Counter[str], counted), Counter[str]()).most_common())
+
+
 def _cost(stage: str, finished: Json) -> StageCost:
     asked = (finished.get("summary") or {}).get("engine") or {}
-    counts = {name: asked.get(name) for name in ("requests", "prompt_tokens", "cached_tokens", "completion_tokens")}
-    return StageCost(stage=stage, seconds=finished["seconds"], **counts)
+    names = ("requests", "from_journal", "prompt_tokens", "cached_tokens", "completion_tokens")
+    return StageCost(stage=stage, seconds=finished["seconds"], **{name: asked.get(name) for name in names})

@@ -37,12 +37,18 @@ ParentName = Annotated[
 ]
 
 
+MOST_DOCUMENTS = 1000
+"""Of one adapter."""
+
+
 class NewAdapter(BaseModel):
     """An adapter to make from documents that are there already."""
 
     model_config = ConfigDict(extra="forbid")
 
-    document_ids: list[str] = Field(min_length=1, max_length=100, examples=[["doc_01k0000000000000000000000a"]])
+    document_ids: list[str] = Field(
+        min_length=1, max_length=MOST_DOCUMENTS, examples=[["doc_01k0000000000000000000000a"]]
+    )
     alias: AliasName | None = None
     parent: ParentName | None = None
     settings: JobSettings = Field(default_factory=lambda: JobSettings.model_validate({}))

@@ -46,10 +46,17 @@ def show_retention(console: Console, report: Json) -> None:
     if retention.get("lost_points") is not None:
         console.print(
             f"General prompts: {retention['base_right']} of {retention['prompts']} right before, "
-            f"{retention['adapter_right']} after ({signed(-retention['lost_points'])} points)"
+            f"{retention['adapter_right']} after ({signed(-retention['lost_points'])} points{_interval(retention)})"
         )
     if drift := retention.get("drift"):
         console.print(f"Drift on unrelated prompts: {drift['nats']:.4f} nats a token (0: as the base model)")
+
+
+def _interval(retention: Json) -> str:
+    if retention.get("lost_points_low") is None:
+        return ""
+    low, high = -retention["lost_points_high"], -retention["lost_points_low"]
+    return f"; 95 % interval {signed(low)} to {signed(high)}"
 
 
 def show_items(console: Console, report: Json) -> None:

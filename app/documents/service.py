@@ -78,11 +78,13 @@ def take(services: Services, upload: Upload, key: str | None) -> Answer:
 def _keep(session: Session, document: Document) -> Document:
     """Write the document, in the place of the one that has its external id, if there is one.
 
-    The same bytes under the same title replace nothing: then it is the document that is there already.
+    The same bytes under the same title replace nothing: then it is the document that is there already, with the
+    metadata that came now, if any did.
     """
     former = queries.current(session, document.external_id) if document.external_id is not None else None
     if former is not None:
         if (former.sha256, former.title) == (document.sha256, document.title):
+            former.user_metadata = document.user_metadata or former.user_metadata
             return former
         former.replaced_by, former.replaced_at = document.id, now()
     queries.add(session, document)

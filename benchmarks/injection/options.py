@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from benchmarks.injection.methods import WAYS
 from benchmarks.injection.run import Plan
 from benchmarks.injection.steps import say
 from worker.base_model import resolve_base_model
+from worker.stages.provenance import versions
 
 TRAINING: Final = frozenset(
     (
@@ -59,6 +61,8 @@ def make_plan(
 ) -> tuple[Plan, dict[str, Any]]:
     """The plan, and what the results tell of it. The run's folder fits one plan, but for methods and `most_pairs`.
 
+    It fits one state of the code, too: what another one made is not told as this one's.
+
     Raises:
         ConfigurationError: an option is wrong.
     """
@@ -85,6 +89,8 @@ def make_plan(
         "retrieval": options.retrieval,
         "passages_read": options.passages_read,
         "engine": options.engine,
+        "versions": versions(),
+        "code": _code(),
     }
     plan = Plan(
         items=tuple(items),
@@ -103,6 +109,17 @@ def make_plan(
     )
     say(f"the run's folder: {plan.folder}")
     return plan, settings | {"pairs_per_passage": most_pairs}
+
+
+def _code() -> str:
+    """The fingerprint of what makes pairs, trains and answers: with other code it is another run."""
+    digest = hashlib.sha256()
+    for package in ("app", "worker", "benchmarks.injection"):
+        folder = Path(str(files(package)))
+        for file in sorted(folder.rglob("*")):
+            if file.suffix in {".py", ".json"}:
+                digest.update(f"{package}/{file.relative_to(folder)}\n".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def trained_with(plan: Plan, named: Sequence[str]) -> Plan:
@@ -136,6 +153,8 @@ def _folder(asked: Path | None, settings: dict[str, Any]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "settings.json"
     if file.is_file() and file.read_text() != told:
-        raise ConfigurationError(f"{folder} holds a run with other settings ({file.name}). Give another --work.")
+        raise ConfigurationError(
+            f"{folder} holds a run with other settings, or of other code ({file.name}). Give another --work."
+        )
     file.write_text(told)
     return folder

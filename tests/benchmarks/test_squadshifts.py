@@ -11,7 +11,7 @@ import pytest
 from benchmarks.injection.answers import ANSWER_TOKENS, read_answers
 from benchmarks.injection.data import read_items
 from benchmarks.injection.pairs import read_pairs
-from benchmarks.squadshifts import compare, main, scores_of
+from benchmarks.squadshifts import compare, judged, main, scores_of
 from tests.tiny import make_base
 from worker.device import choose_device, choose_dtype
 from worker.distillation.generation import greedy
@@ -65,6 +65,8 @@ def test_six_methods_are_compared_and_a_second_run_makes_nothing_anew(data: Path
             assert row[low] <= row[name] <= row[high]
         assert row["seconds"] > 0
         assert ("lost_points" in row) == (row["method"] in {"sft", "pd", "pd+rag"})
+        if "lost_points" in row:
+            assert row["lost_points_low"] < row["lost_points"] < row["lost_points_high"]
     assert told["settings"]["questions"] == 2
     assert 0 < told["settings"]["pairs"][0]["unique_to_sft"] <= told["settings"]["pairs"][0]["trained_on"] <= 8
     assert set(told["comparisons"]) == {"pd - sft", "pd - rag", "pd+rag - rag", "(pd - base) / (oracle - base)"}
@@ -127,3 +129,27 @@ def test_scores_are_means_over_seeds_and_only_what_was_run_is_compared(data: Pat
     nothing = [[[0.0], [0.0]]] * 2
     assert compare({"pd": scores, "sft": nothing})["pd - sft"].value == 0.75
     assert set(compare({"pd": scores, "sft": nothing})) == {"pd - sft"}
+
+
+def test_what_one_method_has_no_grade_for_is_judged_for_none(capsys: pytest.CaptureFixture[str]) -> None:
+    graded = judged({"pd": [[[True, None], [True]]], "rag": [[[False, True], [True]]]})
+    assert {name: each.value for name, each in graded.items()} == {"pd": 1.0, "rag": 0.5}
+    assert (graded["rag"].low, graded["rag"].high) == (0.0, 1.0)
+    assert "1 questions have an answer without a grade" in capsys.readouterr().out
+    assert judged({"pd": [[[None], [None]]]}) == {}
+
+
+def test_a_run_of_other_code_is_not_gone_on_with(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = make_base(tmp_path / "base", context=2048)
+    command = ["--data", data, "--model", base, "--work", tmp_path / "run", "--methods", "base"]
+    monkeypatch.setattr(sys, "argv", ["squadshifts", *map(str, command)])
+    main()
+    file = tmp_path / "run" / "settings.json"
+    begun = json.loads(file.read_text())
+    main()
+    file.write_text(json.dumps(begun | {"code": "another"}, indent=2, sort_keys=True))
+    with pytest.raises(SystemExit):
+        main()
+    assert "of other code" in " ".join(capsys.readouterr().out.split())

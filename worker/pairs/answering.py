@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from worker.pairs import filters
-from worker.pairs.facts import Fact, Kind, covers, facts_of
+from worker.pairs.facts import Fact, Kind, facts_of, gives
 from worker.pairs.grounding import Tie, is_no_answer, may_ask, tie
 from worker.pairs.kinds import OF_SEVERAL
 from worker.pairs.leads import leads
@@ -68,10 +68,11 @@ class Pair:
 
 @dataclass(slots=True)
 class Answered:
-    """Pairs, and what was dropped, by reason."""
+    """Pairs, and what was dropped, by reason: answers, and questions that were asked for again."""
 
     pairs: list[Pair] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+    dropped_questions: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ def settle(
     if answering.grounded:
         question = _opened(question, text)
     reason = fault(completion, text, question, passage, LEAST_SURE, spans)
-    if reason is None and question.fact is None:
+    if reason is None and question.fact is None and question.kind not in OF_SEVERAL:
         question = _with_fact(question, text, passage, subject, spans)
     if reason is None and answering.grounded:
         reason = _misses(question, text, passage, subject)
@@ -206,7 +207,7 @@ def settle(
 
 def _opened(question: Question, answer: str) -> Question:
     """A question that a model was led to, without its fact where the answer gives another: it asks for that then."""
-    if question.fact is None or question.kind == TURNED or covers(answer, question.fact):
+    if question.fact is None or question.kind == TURNED or gives(answer, question.fact, question.text):
         return question
     return replace(question, kind=OPEN, fact=None, sentence=None)
 
@@ -216,7 +217,7 @@ def _misses(question: Question, answer: str, passage: Passage, subject: Subject)
     fact = question.fact
     if fact is None or question.kind in OF_SEVERAL:
         return None
-    if not covers(answer, fact):
+    if not gives(answer, fact, question.text):
         return filters.UNANSWERABLE
     if any(counts_other(answer, each, passage.text) for each in facts_of(passage.focus)):
         return MISCOUNTED
@@ -266,7 +267,7 @@ def fault(
         return filters.CUT_OFF
     if filters.refuses(text):
         return filters.REFUSAL
-    if not text or (question.fact is not None and not covers(text, question.fact)):
+    if not text or (question.fact is not None and not gives(text, question.fact, question.text)):
         return filters.UNANSWERABLE
     if question.fact is None and filters.echoes(text, question.text):
         return ECHOES
@@ -284,7 +285,7 @@ def _told(text: str, question: Question, passage: Passage, spans: bool) -> list[
     """The facts of a passage that an answer gives and its question does not; or, with `spans`, a span of its words."""
     facts = facts_of(passage.focus)
     leaked = [fact for fact in facts if filters.leaks(question.text, fact)]
-    told = [fact for fact in facts if covers(text, fact) and fact not in leaked]
+    told = [fact for fact in facts if gives(text, fact, question.text) and fact not in leaked]
     if told or not spans:
         return told
     span = span_of(text, question.text, own_sentences(passage), leaked)
@@ -297,7 +298,7 @@ def _gives_the_same(text: str, settled: Question, opened: Question, passage: Pas
     if fact is None or settled.kind in OF_SEVERAL:
         return True
     if fact.kind is not Kind.SPAN:
-        return covers(text, fact)
+        return gives(text, fact, settled.text)
     return any(content_words(each.target) & content_words(fact.target) for each in _told(text, opened, passage, True))
 
 

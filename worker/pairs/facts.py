@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from worker.pairs.words import CAPITAL, REMEMBERED, SMALL, content_words, is_empty
+from worker.pairs.words import CAPITAL, REMEMBERED, SMALL, content_words, is_empty, stems_of
 
 
 class Kind(StrEnum):
@@ -47,6 +47,16 @@ class Fact:
     before: str
     after: str
 
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """What a right answer holds one of."""
+        return (self.target, self.key) if self.key != self.target else (self.target,)
+
+
+_NAMES = frozenset((Kind.PERSON, Kind.NAME))
+_IN_WORDS = _NAMES | {Kind.REASON, Kind.THING, Kind.QUOTE, Kind.SPAN}
+"""What is told by its words; the rest by the exact key."""
+_MOST_WORDS = 0.6
 
 MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 DAYS = "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday"
@@ -55,7 +65,6 @@ NUMBER_WORDS = (
     "|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|half|twice"
 )
 _DATE = re.compile(rf"\b(?:\d{{1,2}}(?:st|nd|rd|th)? (?:{MONTHS})|(?:{MONTHS}) \d{{1,2}}\b)(?:,? \d{{4}})?")
-_MONTH = re.compile(rf"\b(?:{MONTHS})(?: \d{{4}})?\b")
 _DAY = re.compile(rf"\b(?:{DAYS})s?\b")
 _TIME = re.compile(r"\b\d{1,2}[:.]\d{2}(?: ?[ap]\.?m\.?)?(?!\w)|\b\d{1,2} ?[ap]\.?m\b\.?|\b(?:noon|midnight)\b")
 _YEAR = re.compile(r"(?<![\d.,$€£-])\b(?:1[0-9]{3}|20[0-9]{2})s?\b(?![.,]?\d|%)")
@@ -70,9 +79,21 @@ _QUOTED = re.compile(r"[\"“]([^\"“”]{2,120}?)[.,]?[\"”]")
 _CODE = re.compile(r"\b(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+)*\b")
 _WORD = rf"{CAPITAL}[\w'’]*(?:-{CAPITAL}\w+)*"
 _JOIN = rf"(?:of(?: the)?|the|and(?= {CAPITAL})|&|de|van|von|der|la|le|du|di|al)"
+SENTENCE_STARTERS = frozenset(
+    """
+    The A An It Its He His She Her They Their This That These Those In On At By For From With To And Or But As If
+    When While Where Because Since So After Before During Until Between There Here Today Now Then Last Next Every
+    Each All Both No Not Never Always Only Also One Two Three Four Five Six Seven Eight Nine Ten Some Many Most
+    Few Visitors Guests Members What Who Why How Which Once Under Over About Although Though Unlike Despite Fill
+    Press Use Turn Clean Put Open Close Keep Water Its Our We You Your My I Would Could Should Can May Must Will Did
+    Do Does Is Are Was Were Has Have Had
+    """.split()  # noqa: SIM905
+)
+_OPENER = "|".join(sorted(word for word in SENTENCE_STARTERS if len(word) > 1))
+_INITIAL = rf"(?<=\b{CAPITAL})\.(?! (?:{_OPENER})\b)"  # its point; "Planet X. Would it …" has none
 _NAME = re.compile(
     rf"(?:(?:Dr|Mr|Mrs|Ms|Prof|St|Sir|Capt)\. )?{_WORD}"
-    rf"(?:(?:(?<=\b{CAPITAL})\.)? (?:{_JOIN} )*(?:{_WORD}|[IVX]+\b|\d{{1,3}}\b)|(?<=\b{CAPITAL})\.)*"
+    rf"(?:(?:{_INITIAL})? (?:{_JOIN} )*(?:{_WORD}|[IVX]+\b|\d{{1,3}}\b)|{_INITIAL})*"
 )
 _REASON = re.compile(
     r"\b(?:because(?: of)?|(?<=, )since(?! \d| the \d)|so that|in order to|due to|thanks to"
@@ -89,15 +110,6 @@ _VERB_AFTER = re.compile(r"^ (?:about|a|an|the|when|at|by|to|for|every|as|\d)\b"
 _VERBS = frozenset(
     """
     done held given made led called named known kept grown built sold above below
-    """.split()  # noqa: SIM905
-)
-SENTENCE_STARTERS = frozenset(
-    """
-    The A An It Its He His She Her They Their This That These Those In On At By For From With To And Or But As If
-    When While Where Because Since So After Before During Until Between There Here Today Now Then Last Next Every
-    Each All Both No Not Never Always Only Also One Two Three Four Five Six Seven Eight Nine Ten Some Many Most
-    Few Visitors Guests Members What Who Why How Which Once Under Over About Although Though Unlike Despite Fill
-    Press Use Turn Clean Put Open Close Keep Water Its Our We You Your My I
     """.split()  # noqa: SIM905
 )
 _PERSON_CUE = re.compile(
@@ -133,14 +145,44 @@ def covers(answer: str, fact: Fact) -> bool:
     """Whether an answer gives the fact: its key for what is exact, most of its telling words for the rest."""
     if fact.kind is Kind.SPAN:
         wanted = content_words(fact.key)
-        return bool(wanted) and len(wanted & content_words(answer)) >= math.ceil(0.6 * len(wanted))
+        return bool(wanted) and len(wanted & content_words(answer)) >= math.ceil(_MOST_WORDS * len(wanted))
     if fact.kind in {Kind.REASON, Kind.THING, Kind.QUOTE}:
         wanted = content_words(fact.key)
-        return bool(wanted) and len(wanted & content_words(answer)) >= max(1, round(0.6 * len(wanted)))
-    if fact.kind in {Kind.PERSON, Kind.NAME}:
+        return bool(wanted) and len(wanted & content_words(answer)) >= max(1, round(_MOST_WORDS * len(wanted)))
+    if fact.kind in _NAMES:
         wanted = content_words(fact.key)
         return bool(wanted) and len(wanted & content_words(answer)) * 2 >= len(wanted)
     return re.search(rf"(?<![\w.,]){re.escape(fact.key.lower())}(?!\w|[.,]\d)", answer.lower()) is not None
+
+
+def gives(answer: str, fact: Fact, question: str) -> bool:
+    """Whether an answer covers the fact and has a telling word of it that the question does not say.
+
+    "… stands on a hill." has half of "Gull Hill", but only what "On which hill does … stand?" says. Where the question
+    says all of the fact, as one does that tells of it what it asks for, covering it is enough.
+    """
+    if not covers(answer, fact):
+        return False
+    rest = unsaid(fact.key, question) if fact.kind in _IN_WORDS else frozenset()
+    return not rest or bool(rest & content_words(answer))
+
+
+def knows(answer: str, fact: Fact, question: str) -> bool:
+    """Whether an answer gives all that the question leaves open of a fact: who answers so knows it.
+
+    Of a name all words that the question does not say, of a reason or a thing most of them.
+    """
+    if fact.kind not in _IN_WORDS:
+        return covers(answer, fact)
+    rest = unsaid(fact.key, question)
+    share = 1.0 if fact.kind in _NAMES else _MOST_WORDS
+    return bool(rest) and len(rest & content_words(answer)) >= math.ceil(share * len(rest))
+
+
+def unsaid(text: str, question: str) -> frozenset[str]:
+    """The telling words of a text that a question does not have, in any form."""
+    said = stems_of(question)
+    return frozenset(word for word in content_words(text) if not stems_of(word) & said)
 
 
 def _candidates(text: str) -> Iterator[tuple[Kind, int, int, str]]:
@@ -172,6 +214,8 @@ def _candidates(text: str) -> Iterator[tuple[Kind, int, int, str]]:
 def _names(text: str) -> Iterator[tuple[Kind, int, int, str]]:
     for match in _NAME.finditer(text):
         start, name = match.start(), match.group()
+        if is_oneself(name):
+            continue
         first, _, rest = name.partition(" ")
         opens = start == 0 or text[:start].rstrip().endswith((".", "!", "?", ":", '"', "“"))
         if opens and first in SENTENCE_STARTERS:
@@ -185,6 +229,11 @@ def _names(text: str) -> Iterator[tuple[Kind, int, int, str]]:
             start, name = match.end() - len(rest), rest
         stop = start + len(re.sub(r"['’]s?$", "", name))
         yield (Kind.PERSON if _is_person(name, text[:start], text[stop:]) else Kind.NAME), start, stop, ""
+
+
+def is_oneself(name: str) -> bool:
+    """Whether what looks like a name is its author: "I", "I'm"."""
+    return re.fullmatch(r"I(?:['’]\w+)?", name) is not None
 
 
 def _is_person(name: str, before: str, after: str) -> bool:

@@ -18,6 +18,7 @@ from worker.pairs.words import CAPITAL, content_words, stems_of
 LONGEST_QUESTION = 40
 """Words."""
 MOST_ALIKE = 0.8
+"""Similarity of two questions' words from which they are nearly the same."""
 ENOUGH_QUESTIONS = 2
 MOST_OWN_WORDS = 2
 """Telling words that a question may have and its passage not, until it counts as strange."""
@@ -199,6 +200,11 @@ def similarity(one: str, other: str) -> float:
     return len(left & right) / len(left | right) if left | right else 1.0
 
 
+def has_its_words(one: str, other: str) -> bool:
+    """Whether two questions have nearly the same words, in whatever order."""
+    return similarity(one, other) >= MOST_ALIKE
+
+
 def choose(
     questions: Iterable[str],
     count: int,
@@ -223,7 +229,7 @@ def choose(
     sound = list(_in_turns(surest, reworded))
     chosen: list[str] = []
     for question in [*sound, *(question for question in ordered if question not in sound)]:
-        if any(similarity(question, other) > MOST_ALIKE for other in chosen) or (
+        if any(has_its_words(question, other) for other in chosen) or (
             beside is not None and any(is_near_copy(question, other) for other in [*chosen, *beside])
         ):
             dropped[NEAR_DUPLICATE] += 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from typing import TypeVar
 
-from worker.grading import agrees
+from worker.grading import agrees, is_expected
 from worker.likeness import is_near_copy
 from worker.pairs import filters
 from worker.pairs.answering import Pair
@@ -40,10 +40,7 @@ def is_asked(one: Asked, others: Iterable[Asked]) -> bool:
     return any(
         filters.similarity(one.question, other.question) == 1.0
         or (
-            (
-                filters.similarity(one.question, other.question) > filters.MOST_ALIKE
-                or is_near_copy(one.question, other.question)
-            )
+            (filters.has_its_words(one.question, other.question) or is_near_copy(one.question, other.question))
             and _same_answer(one, other)  # the slowest comes last
         )
         for other in others
@@ -75,16 +72,20 @@ def hold_out(
 ) -> list[Pair]:
     """Mark up to a tenth of the questions as held out: only ones whose fact other questions teach.
 
-    Examine so measures what was learnt, not what was left out. Documents take turns, and each gives one where its
-    facts allow. Facts with `ENOUGH` questions come first: those with three give no more than half of what is held out,
-    those with two none where there are others, as training would miss one the most. A question that alone covers a
-    sentence, or a name, number or date of it, stays in training. All pairs of a held-out question are held out; its
-    greedy answer is what examine expects.
+    Examine so measures what was learnt, not what was left out. A question whose own answer would not be right in the
+    exam, as it gives its fact in other words, stays in training; so does one for several facts. Documents take turns,
+    and each gives one where its facts allow. Facts with `ENOUGH` questions come first: those with three give no more
+    than half of what is held out, those with two none where there are others, as training would miss one the most. A
+    question that alone covers a sentence, or a name, number or date of it, stays in training. All pairs of a held-out
+    question are held out; its greedy answer is what examine expects.
     """
     by_fact: defaultdict[tuple[str, object], set[str]] = defaultdict(set)
+    unfit: set[str] = set()
     for pair in pairs:
-        if pair.question.kind not in BY_RULE and not pair.sampled:
+        if pair.question.kind not in BY_RULE and not pair.sampled and pair.question.fact is not None:
             by_fact[pair.question.passage_id, pair.question.fact].add(pair.question.text)
+            if not is_expected(pair.answer, pair.answer, pair.question.fact.accepted):
+                unfit.add(pair.question.text)
     by_document: defaultdict[str, list[list[str]]] = defaultdict(list)
     for (passage_id, _), asking in by_fact.items():
         if len(asking) >= 2:
@@ -106,7 +107,10 @@ def hold_out(
             break
         if document_id in examined and len(chosen) >= _most(wanted, len(texts)):
             continue
-        text = chance.choice(texts)
+        fit = [text for text in texts if text not in unfit]
+        if not fit:
+            continue
+        text = chance.choice(fit)
         if not any(_uncovers(text, chosen, those, passages, subjects) for those in by_passage.values()):
             chosen.add(text)
             examined.add(document_id)

@@ -6,7 +6,7 @@ Each is a run of a sentence's words; a text tells it when it holds the whole run
 import re
 from dataclasses import dataclass
 
-from worker.pairs.facts import DAYS, MONTHS, NUMBER_WORDS
+from worker.pairs.facts import DAYS, MONTHS, NUMBER_WORDS, is_oneself
 from worker.pairs.subjects import Subject
 from worker.pairs.words import CAPITAL, content_words
 
@@ -52,7 +52,7 @@ def _names(sentence: str, subject: Subject) -> set[str]:
         if not before or before[-1] in '.!?:;"“(•-':
             words = words[1:]  # "Visitors", "Each Keeper": any first word has a capital
         name = _POSSESSIVE.sub("", " ".join(words))
-        if content_words(name) - own and not name.islower():
+        if content_words(name) - own and not name.islower() and not is_oneself(name):
             found.add(name)
     return found
 

@@ -1,5 +1,7 @@
 """What the base model knows already: it answers the plain question right, with no passage in its prompt.
 
+What the question says itself is no knowledge: "It stands on a hill." to "On which hill does it stand?".
+
 Such pairs are marked, and one of them is kept for each fact, so that training spends its steps on what is new.
 """
 
@@ -9,7 +11,7 @@ from dataclasses import replace
 
 from worker.grading import agrees
 from worker.pairs.answering import Pair
-from worker.pairs.facts import covers
+from worker.pairs.facts import knows, unsaid
 from worker.pairs.together import together
 from worker.pairs.writer import Sampling, Writer
 from worker.pairs.writing import BY_RULE, Question
@@ -71,5 +73,7 @@ async def _ask(writer: Writer, pair: Pair) -> tuple[bool, float | None]:
     question = pair.question
     messages = [{"role": "user", "content": question.text}]
     (said,) = await writer.chat(messages, CLOSED, group=question.passage_id)
-    right = agrees(said.text, pair.answer) if question.fact is None else covers(said.text, question.fact)
-    return right, said.logprob
+    if question.fact is not None:
+        return knows(said.text, question.fact, question.text), said.logprob
+    new = " ".join(unsaid(pair.answer, question.text))
+    return agrees(said.text, pair.answer) and agrees(said.text, new), said.logprob

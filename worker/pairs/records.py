@@ -82,6 +82,7 @@ def pair_records(pairs: Iterable[Pair], passages: Mapping[str, Passage]) -> Iter
             "answer": pair.answer,
             "kind": question.kind,
             "target": question.target,
+            "accepted": list(question.fact.accepted) if question.fact else [],
             "writer": "rule" if by_rule else "model",
             "sampled": pair.sampled,
             "quoted": pair.quoted,

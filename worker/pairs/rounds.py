@@ -56,7 +56,7 @@ async def cover(
     subjects = {document: outline.subject for document, outline in outlines.items()}
 
     async def add(written: Written) -> None:
-        answered.dropped += written.dropped
+        answered.dropped_questions += written.dropped
         more = await answer(_fresh(written.questions, answered))
         answered.pairs = without_copies([*answered.pairs, *more.pairs], answered.dropped)
         answered.dropped += more.dropped
@@ -114,5 +114,5 @@ def _fresh(questions: Sequence[Question], answered: Answered) -> list[Question]:
         if question.text not in asked:
             fresh.setdefault(question.text, question)
     twice = {q.text for q in questions if q.text in fresh and q.passage_id != fresh[q.text].passage_id}
-    answered.dropped[filters.TWICE] += len(twice)
+    answered.dropped_questions[filters.TWICE] += len(twice)
     return [question for text, question in fresh.items() if text not in twice]

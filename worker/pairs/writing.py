@@ -33,6 +33,8 @@ REVERSED_BY_RULE = "reversed by rule"
 BY_RULE = frozenset({CLOZE, IN_PLACE, TOPIC, ABOUT, REVERSED_BY_RULE})
 """Kinds that are made without the model; the fact's own sentence answers them."""
 WITHOUT_MODEL = BY_RULE | {TURNED}
+LONGEST_IN_PLACE = 20
+"""Words before the question word; with more such a question is hardly another than its sentence to complete."""
 """All kinds whose questions no model wrote."""
 
 EXAMPLES = """\
@@ -207,7 +209,8 @@ def by_rule(passage: Passage, fact: Fact, subject: Subject) -> list[Question]:
     written += [Question(passage.id, text, TURNED, fact) for text in rules.turned(start, fact, in_place(fact), where)]
     if len(start.split()) >= 3 and (fact.kind is not Kind.THING or _ends_in_a_clause(fact.before)):
         written.append(Question(passage.id, f'Complete this sentence: "{start} ..."', CLOZE, fact))
-        written.append(Question(passage.id, f"{start} {in_place(fact)}?", IN_PLACE, fact))
+        if len(start.split()) <= LONGEST_IN_PLACE:
+            written.append(Question(passage.id, f"{start} {in_place(fact)}?", IN_PLACE, fact))
     written += [Question(passage.id, text, TOPIC, fact) for text in rules.topics(start, fact, where)]
     if fact.kind is Kind.PERSON:
         written.append(Question(passage.id, f"Who is {fact.target}?", ABOUT, fact))

@@ -2,8 +2,9 @@
 
 What the pairs do not cover is asked for again, and answered, until the effort's goal is met. Writes `pairs.jsonl`;
 `coverage.json`, a list of the sentences of which something is not asked for, and what; and `summary.json`: how many
-pairs, held-out pairs, questions and facts, what of the passages is covered, what was dropped by reason, and what was
-asked of the engine. For a child also what it rehearses: see `worker.stages.rehearsal`.
+pairs, held-out pairs, questions and facts, what share of the questions is nearly another one, what of the passages is
+covered, what was dropped by reason (answers, and the questions that were asked for again), and what was asked of the
+engine. For a child also what it rehearses: see `worker.stages.rehearsal`.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from worker.pairs.answering import (
     Answering,
     answer,
 )
-from worker.pairs.copies import without_copies
+from worker.pairs.copies import share_alike, without_copies
 from worker.pairs.coverage import measure
 from worker.pairs.held_out import hold_out
 from worker.pairs.known import mark_known
@@ -56,10 +57,12 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
         "questions": len({(pair.question.passage_id, pair.question.text) for pair in pairs}),
         "facts": len({(pair.question.passage_id, pair.question.fact) for pair in pairs if pair.question.fact}),
         "known": sum(pair.known for pair in pairs),
+        "near_duplicates": round(share_alike(pairs), 4),
         "coverage": None if covered.share is None else round(covered.share, 3),
         "coverage_details": covered.details(),
         "rounds": rounds,
         "dropped": dict((+answered.dropped).most_common()),
+        "dropped_questions": dict((+answered.dropped_questions).most_common()),
         "engine": counts,
     }
     if inputs.parent:

@@ -11,12 +11,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from app.grading import is_right
 from worker.device import choose_device, choose_dtype
 from worker.distillation.generation import Answer, greedy
 from worker.distillation.prompts import Message, student_messages
 from worker.distillation.student import Student, load_student, use_all_cores
-from worker.grading import agrees
+from worker.grading import is_expected
 from worker.pairs.held_out import in_rounds, most_held_out
 from worker.pairs.records import read_lines
 from worker.stages import Progress, StageInputs, old_knowledge, provenance, rehearsal, retained
@@ -102,7 +101,7 @@ def _items(
         }
         for who in WHO:
             answer = said[who][index]
-            item[who] = {"answer": answer, "right": _is_right(answer, pair)}
+            item[who] = {"answer": answer, "right": is_expected(answer, pair["answer"], _accepted(pair))}
         has_it = passage.id in {each["passage_id"] for each in found[index]}
         item["retrieval"] |= {"found": has_it, "passages": found[index]}
         items.append(item)
@@ -137,6 +136,7 @@ def _within(student: Student, answer: Answer, limit: int) -> str:
     return text.strip()
 
 
-def _is_right(answer: str, pair: dict[str, Any]) -> bool:
-    """By the fact that was asked for where it is known, else by the reference answer."""
-    return is_right(answer, [pair["target"]]) if pair["target"] else agrees(answer, pair["answer"])
+def _accepted(pair: dict[str, Any]) -> list[str]:
+    """What a right answer holds one of, where that is known; pairs of an older release have their target alone."""
+    accepted: list[str] = pair.get("accepted") or [pair["target"]] * bool(pair["target"])
+    return accepted

@@ -50,5 +50,6 @@ def test_pairs_tell_which_are_stale_and_which_were_rehearsed(api: httpx.Client, 
     assert seen() == [own, (*old, False)]
     post(api, text=LIGHTHOUSE.replace("rapeseed oil", "paraffin"), external_id="manual/1")
     assert seen() == [own, (*old, True)]
-    for stale, name in ((True, "adp_1/a1"), (False, "a1")):
-        assert [row["id"] for row in api.get(url, params={"stale": stale}).json()["data"]] == [name]
+    for filtered in ("stale", "rehearsed"):
+        for value, name in ((True, "adp_1/a1"), (False, "a1")):
+            assert [row["id"] for row in api.get(url, params={filtered: value}).json()["data"]] == [name]

@@ -291,6 +291,7 @@ def test_aliases_are_pointed_and_forgotten(api: httpx.Client, tmp_path: Path) ->
     [
         ({}, "document_ids"),
         ({"document_ids": []}, "document_ids"),
+        ({"document_ids": ["doc_01k00000000000000000000000"] * 1001}, "document_ids"),
         ({"document_ids": ["doc_01k00000000000000000000000"]}, "document_ids.0"),
         ({"document_ids": ["\0"]}, "document_ids.0"),
         ({"document_ids": ["x"], "settings": {"rank": 65}}, "settings.rank"),

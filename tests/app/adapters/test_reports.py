@@ -15,7 +15,8 @@ FINISHED: dict[str, Any] = {
     "ask": {"seconds": 21.9, "summary": {"kept": 24, "dropped": {"near-duplicate": 9}, "engine": ENGINE}},
     "answer": {
         "seconds": 16.2,
-        "summary": {"pairs": 22, "held_out": 3, "coverage": 0.95, "dropped": {"unanswerable": 2}, "engine": ENGINE},
+        "summary": {"pairs": 22, "held_out": 3, "coverage": 0.95, "dropped": {"unanswerable": 2}, "engine": ENGINE}
+        | {"dropped_questions": {"near-duplicate": 1, "leaks its answer": 12}, "near_duplicates": 0.0125},
     },
     "distil": {"seconds": 119.8, "summary": {"pairs": 19, "steps": 9, "device": "cpu"}},
 }
@@ -67,7 +68,8 @@ def test_the_jobs_record_is_joined() -> None:
     assert (report.stages[1].prompt_tokens, report.stages[1].cached_tokens) == (5273, 4720)
     assert report.stages[0].requests is None
     assert (report.pairs.trained, report.pairs.held_out) == (19, 3)
-    assert report.pairs.dropped_questions == {"near-duplicate": 9}
+    assert list(report.pairs.dropped_questions.items()) == [("leaks its answer", 12), ("near-duplicate", 10)]
+    assert report.pairs.near_duplicates == 0.0125
     assert report.pairs.dropped_answers == {"unanswerable": 2}
     assert report.coverage
     assert report.coverage.share == 0.95
@@ -100,6 +102,8 @@ def test_retention_is_given_as_it_was_examined() -> None:
     assert retention
     assert retention.model_dump(include=set(found)) == found
     assert [prompt.model_dump() for prompt in retention.lost] == [lost]
+    assert retention.won == 0
+    assert (retention.lost_points_low, retention.lost_points_high) == (-0.88, 1.87)
 
 
 def test_sections_that_only_some_adapters_have_are_kept() -> None:

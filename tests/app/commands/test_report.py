@@ -32,7 +32,7 @@ FOUND = {
         "adapter_right": 97,
         "lost_points": 1.5,
         "drift": {"nats": 0.0321},
-        "lost": [{"question": "What is the opposite of hot?", "base": "Cold.", "adapter": "Rapeseed oil."}],
+        "lost": [{"question": "What is the opposite of hot?", "base": "Cold.", "adapter": "Rapeseed oil."}] * 4,
     },
 }
 
@@ -53,7 +53,7 @@ def test_the_report_tells_what_was_missed(adapter_id: str) -> None:
     rows = [" ".join(line.split()) for line in shown.stdout.splitlines()]
     assert "adapter, closed-book 1 2 50 % 9 % to 91 %" in rows
     assert "Gain over the base model: 50 % of the teacher's, who reads the passage" in rows
-    assert "General prompts: 100 of 200 right before, 97 after (−1.5 points)" in rows
+    assert "General prompts: 100 of 200 right before, 97 after (−1.5 points; 95 % interval −3.9 to +0.9)" in rows
     assert "Drift on unrelated prompts: 0.0321 nats a token (0: as the base model)" in rows
     assert "By whom was it built?" in shown.stdout
     assert "✗ By [b]Ana Rook." in shown.stdout

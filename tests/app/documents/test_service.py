@@ -50,7 +50,9 @@ def test_the_documents_of_an_external_id_are_found_the_current_one_first(api: ht
 
 def test_the_same_bytes_are_the_document_that_is_there(api: httpx.Client) -> None:
     first, again = (post(api, external_id="manual/1", metadata={"n": n}) for n in range(2))
-    assert again["document"] == first["document"]
+    assert again["document"] == first["document"] | {"metadata": {"n": 1}}
+    third = post(api, external_id="manual/1")
+    assert third["document"] == again["document"], "no metadata came, so what is there stays"
     assert again["adapter"]["id"] != first["adapter"]["id"]
     assert api.get(f"/v1/adapters/{again['adapter']['id']}").json()["documents"][0]["id"] == first["document"]["id"]
     assert len(api.get("/v1/documents").json()["data"]) == 1

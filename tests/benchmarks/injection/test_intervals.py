@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.injection.intervals import difference, estimate, recovered
+from benchmarks.injection.intervals import Estimate, difference, estimate, gained, lost_points, recovered
 
 
 def test_the_value_is_the_mean_over_questions_and_the_interval_is_the_bootstraps() -> None:
@@ -43,3 +43,14 @@ def test_the_share_recovered_is_undefined_where_the_teacher_knows_no_more() -> N
     nothing = estimate([base, base, base], recovered)
     assert math.isnan(nothing.value)
     assert nothing.as_json() == {"value": None, "low": None, "high": None}
+
+
+def test_lost_points_have_a_paired_interval_that_more_seeds_do_not_narrow() -> None:
+    found = {"prompts": 200, "base_right": 100, "adapter_right": 96, "lost_points": 2.0, "lost": [{}] * 17}
+    one = lost_points([found])
+    assert (one.value, one.low, one.high) == pytest.approx((2.0, -3.42, 7.38), abs=0.01)
+    assert lost_points([found, found]) == one
+    other = lost_points([found, {**found, "adapter_right": 104, "lost_points": -2.0, "lost": [{}] * 13}])
+    assert (other.value, other.low, other.high) == pytest.approx((0.0, -5.40, 5.40), abs=0.01)
+    assert gained(one) == "-2.0 (-7.4 to +3.4)"
+    assert gained(Estimate(0.0, -1.0, 2.0)) == "+0.0 (-2.0 to +1.0)"

@@ -1,6 +1,6 @@
 import pytest
 
-from worker.pairs.facts import Fact, Kind, covers, facts_of
+from worker.pairs.facts import Fact, Kind, covers, facts_of, gives, knows
 
 
 def found(text: str, known: str = "") -> dict[str, str]:
@@ -23,6 +23,7 @@ def found(text: str, known: str = "") -> dict[str, str]:
         ("It shut because the water had ruined it.", {"because the water had ruined it": "reason"}),
         ("The part number is TK-310.", {"TK-310": "name"}),
         ("A pie is known as the Bargeman.", {"Bargeman": "name"}),
+        ("It was drawn for John F. Kettle in a week.", {"John F. Kettle": "name"}),
     ],
 )
 def test_facts_are_found_with_their_kind(text: str, expected: dict[str, str]) -> None:
@@ -70,3 +71,38 @@ def test_whether_an_answer_gives_the_fact(kind: Kind, key: str, answer: str, rig
 def test_names_of_any_alphabet_are_facts_and_their_small_words_are_none() -> None:
     found = facts_of("The harbour was painted by Лев Толстой beside an old łódka in 1894.")
     assert {fact.target for fact in found if fact.kind in {Kind.NAME, Kind.PERSON}} == {"Лев Толстой"}
+
+
+def test_whoever_writes_is_no_name_and_a_name_ends_with_its_sentence() -> None:
+    text = "When the mirror broke I ordered one, since I'm told that Ada Pell likes Megaman X. Would she?"
+    assert found(text) == {"Ada Pell": "name", "Megaman X": "name"}
+
+
+HILL = ("name", "Gull Hill", "On which hill does the mill stand?")
+PERSON = ("person", "Ada Pell", "Who owned the mill?")
+UNIVERSITY = ("name", "Stroud University", "At which university did she study?")
+REASON = ("reason", "because the water had ruined its floors", "Why were its floors laid anew?")
+
+
+@pytest.mark.parametrize(
+    ("fact", "answer", "given", "known"),
+    [
+        (HILL, "It stands on a hill.", False, False),
+        (HILL, "On Gull Hill.", True, True),
+        (HILL, "It stands on the gull.", True, True),
+        (PERSON, "Ada Smith did.", True, False),
+        (PERSON, "Ada Pell did.", True, True),
+        (PERSON, "The mill.", False, False),
+        (UNIVERSITY, "She studied at the university.", False, False),
+        (UNIVERSITY, "In Stroud.", True, True),
+        (REASON, "Because of its ruined floors.", True, False),
+        (REASON, "The water had ruined them.", True, True),
+        (("year", "1962", "When was it?"), "In 1962.", True, True),
+        (("year", "1962", "When was it?"), "In 1926.", False, False),
+        (("name", "Ada Pell", "What did Ada Pell own?"), "Ada Pell owned it.", True, False),
+    ],
+)
+def test_what_the_question_says_is_no_answer(fact: tuple[str, str, str], answer: str, given: bool, known: bool) -> None:
+    kind, key, question = fact
+    asked = Fact(Kind(kind), key, key, "", "")
+    assert (gives(answer, asked, question), knows(answer, asked, question)) == (given, known)

@@ -25,7 +25,10 @@ def mills(facts: int, questions: int, document: str = "doc_1") -> tuple[list[Pai
         (fact,) = [fact for fact in facts_of(passage.focus) if fact.target.endswith("doors")]
         for way in range(questions):
             question = Question(passage.id, f"Way {way} to ask of mill {number} in {document}?", fact.kind.value, fact)
-            made += [Pair(question, "greedy", sampled=False), Pair(question, "sampled", sampled=True)]
+            made += [
+                Pair(question, f"It has {number + 100}.", sampled=False),
+                Pair(question, "Many.", sampled=True),
+            ]
     return made, passages
 
 
@@ -103,3 +106,15 @@ def test_a_question_that_alone_covers_a_sentence_is_not_held_out() -> None:
         trained = [pair for pair in split_up if not pair.held_out]
         assert alone in trained
         assert measure(trained, passages, SUBJECTS).gaps == ()
+
+
+def test_only_what_is_right_in_the_exam_is_held_out() -> None:
+    pairs, passages = mills(20, 4)
+    otherwise = [replace(pair, answer="It has a great many doors.") for pair in pairs]
+    several = [replace(pair, question=replace(pair.question, fact=None)) for pair in pairs]
+    assert held(pairs, passages)
+    assert not held(otherwise, passages)
+    assert not held(several, passages)
+    right = ("Way 0", "Way 1")
+    some = [one if one.question.text.startswith(right) else other for one, other in zip(pairs, otherwise, strict=True)]
+    assert {text[:5] for text in held(some, passages)} == {*right}

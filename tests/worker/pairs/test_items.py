@@ -17,6 +17,7 @@ MUSEUM = Subject("the Hollin Museum", "Hollin Museum", "the museum")
         ("The vLLM build has 135M weights.", set(), {"135M"}, set()),
         ("Łódź was visited by Żeromski in 1894.", {"Żeromski"}, set(), {"1894"}),
         ("It holds Лев Толстой of Ясная Поляна.", {"Лев Толстой of Ясная Поляна"}, set(), set()),
+        ("Then I said that I'm late for Ada Pell.", {"Ada Pell"}, set(), set()),
         ("It is old and red.", set(), set(), set()),
     ],
 )

@@ -1,6 +1,8 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from tests.worker.pairs.scripted import ScriptedWriter
 from worker.pairs.answering import Pair
 from worker.pairs.facts import Fact, Kind
@@ -47,3 +49,23 @@ def test_each_pair_tells_how_sure_the_model_was_without_the_passage() -> None:
     pairs = [Pair(PAINT, "Brown paint.", False), Pair(PAINT, "Paint.", True), cloze]
     kept = asyncio.run(mark_known(writer, pairs, Counter()))
     assert [(pair.known, pair.closed_book) for pair in kept] == [(False, -0.7), (False, -0.7), (False, None)]
+
+
+GULL_HILL = Fact(Kind.NAME, "Gull Hill", "Gull Hill", "", "")
+HILL = Question("p0001", "On which hill does the old mill of Stroud stand?", "name", GULL_HILL)
+OPEN_HILL = Question("p0001", "On which hill does the old mill of Stroud stand, and how tall is it?", OPEN, None)
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "known"),
+    [
+        (HILL, "The old mill of Stroud stands on a hill.", False),
+        (HILL, "It stands on Gull Hill.", True),
+        (OPEN_HILL, "The old mill of Stroud stands on a tall hill.", False),
+        (OPEN_HILL, "The old mill of Stroud stands on Gull Hill, 90 metres tall.", True),
+    ],
+)
+def test_what_the_question_says_is_no_knowledge(question: Question, said: str, known: bool) -> None:
+    taught = Pair(question, "The old mill of Stroud stands on Gull Hill, which is 90 metres tall.", sampled=False)
+    (pair,) = asyncio.run(mark_known(ScriptedWriter(answering=lambda _: said), [taught], Counter()))
+    assert pair.known is known

@@ -99,7 +99,7 @@ def test_a_question_that_was_written_for_two_passages_is_dropped() -> None:
         answering=lambda asked: '["When did the Hollin Museum begin?"]' if "JSON" in asked else "In 1962."
     )
     answered, _ = run(writer, Goal(1.0, 2), strong=True)
-    assert answered.dropped[filters.TWICE] == 1
+    assert answered.dropped_questions[filters.TWICE] == 1
     assert "When did the Hollin Museum begin?" not in [pair.question.text for pair in answered.pairs]
 
 
