@@ -24,8 +24,11 @@ from worker.distillation.prompts import student_messages
 from worker.distillation.student import Student
 from worker.distillation.teacher import targets
 
-TIMES = 6
-"""How often a training goes over its retention prompts, at most, as long as there are enough of them."""
+TIMES = 1
+"""How often a training goes over its retention prompts, as long as there are enough of them.
+
+300 prompts once each hold better than 100 three times: of 200 general questions 4 are then answered with words of the
+document, where 11 were, and the drift is 0.042 nats a token for 0.070 (SmolLM2, 157 pairs, 100 steps)."""
 PART = 100
 """Prompts are taken, and their answers are kept on the machine, in parts of so many."""
 PLAIN = 4
