@@ -109,6 +109,7 @@ def test_a_longer_training_keeps_more_unrelated_prompts(
     monkeypatch: pytest.MonkeyPatch, inputs: StageInputs, epochs: int, batch_size: int, steps: int, prompts: int
 ) -> None:
     monkeypatch.setattr(retention, "PART", 1)
+    monkeypatch.setattr(retention, "TIMES", 6)
     settings = inputs.settings.model_copy(update={"epochs": epochs, "batch_size": batch_size})
     summary, _ = _distil(replace(inputs, settings=settings))
     assert (summary["steps"], summary["retention_prompts"]) == (steps, prompts)
