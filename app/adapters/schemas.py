@@ -151,6 +151,9 @@ class PairView(BaseModel):
     target: str | None = Field(
         None, description="The words of the document that a right answer holds; null where other words do as well."
     )
+    accepted: list[str] | None = Field(
+        None, description="What a right answer in the exam holds one of; empty where the whole answer is compared."
+    )
     sampled: bool | None = Field(None, description="Whether the answer was sampled; else it is the likeliest one.")
     quoted: bool | None = Field(None, description="Whether the answer is a sentence of the document, word for word.")
     sentence: str | None = Field(None, description="The sentence of the passage that states what is asked for.")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.grading import agrees
+from worker.grading import agrees, is_expected
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,16 @@ def test_the_same_fact_in_other_words_agrees(answer: str, reference: str) -> Non
 )
 def test_another_fact_does_not(answer: str, reference: str) -> None:
     assert not agrees(answer, reference)
+
+
+@pytest.mark.parametrize(
+    ("answer", "accepted", "right"),
+    [
+        ("The mill has 112.", ["112 steps", "112"], True),
+        ("The mill has 121 steps.", ["112 steps", "112"], False),
+        ("The mill has 112 steps.", [], True),
+        ("The mill is old.", [], False),
+    ],
+)
+def test_what_was_asked_for_decides_or_else_the_reference(answer: str, accepted: list[str], right: bool) -> None:
+    assert is_expected(answer, "The mill has 112 steps.", accepted) is right
