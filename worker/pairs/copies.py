@@ -36,13 +36,14 @@ def without_copies(pairs: Sequence[Pair], dropped: Counter[str]) -> list[Pair]:
         if question.fact is None:
             earlier = of_several[question.passage_id]
             texts = [other.question.text for other in earlier if _say_the_same(pair, other)]
-            earlier.append(pair)
         if question.kind in BY_RULE or question.text in texts or (question.passage_id, question.text) in copies:
             continue
         if any(filters.has_its_words(question.text, other) or is_near_copy(question.text, other) for other in texts):
             copies.add((question.passage_id, question.text))
         else:
             texts.append(question.text)
+            if question.fact is None:
+                of_several[question.passage_id].append(pair)
     dropped[filters.NEAR_DUPLICATE] += len(copies)
     return [pair for pair in pairs if (pair.question.passage_id, pair.question.text) not in copies]
 

@@ -85,11 +85,15 @@ SENTENCE_STARTERS = frozenset(
     When While Where Because Since So After Before During Until Between There Here Today Now Then Last Next Every
     Each All Both No Not Never Always Only Also One Two Three Four Five Six Seven Eight Nine Ten Some Many Most
     Few Visitors Guests Members What Who Why How Which Once Under Over About Although Though Unlike Despite Fill
-    Press Use Turn Clean Put Open Close Keep Water Its Our We You Your My I Would Could Should Can May Must Will Did
-    Do Does Is Are Was Were Has Have Had
+    Press Use Turn Clean Put Open Close Keep Water Its Our We You Your My I
     """.split()  # noqa: SIM905
 )
-_OPENER = "|".join(sorted(word for word in SENTENCE_STARTERS if len(word) > 1))
+_OPENER = (
+    "The|An|It|Its|He|His|She|Her|They|Their|This|That|These|Those|In|On|At|By|For|From|With|To|And|Or|But|As|If|When"
+    "|While|Where|Because|So|After|Before|During|Until|There|We|You|I|Would|Could|Should|Did|Does|Is|Are|Was|Were|Has|Have"
+    "|Had"
+)
+"""Words that open a sentence and are nobody's surname."""
 _INITIAL = rf"(?<=\b{CAPITAL})\.(?! (?:{_OPENER})\b)"  # its point; "Planet X. Would it …" has none
 _NAME = re.compile(
     rf"(?:(?:Dr|Mr|Mrs|Ms|Prof|St|Sir|Capt)\. )?{_WORD}"
@@ -214,8 +218,6 @@ def _candidates(text: str) -> Iterator[tuple[Kind, int, int, str]]:
 def _names(text: str) -> Iterator[tuple[Kind, int, int, str]]:
     for match in _NAME.finditer(text):
         start, name = match.start(), match.group()
-        if is_oneself(name):
-            continue
         first, _, rest = name.partition(" ")
         opens = start == 0 or text[:start].rstrip().endswith((".", "!", "?", ":", '"', "“"))
         if opens and first in SENTENCE_STARTERS:
@@ -227,6 +229,8 @@ def _names(text: str) -> Iterator[tuple[Kind, int, int, str]]:
             continue  # any first word has a capital
         elif first == "The" and rest:
             start, name = match.end() - len(rest), rest
+        if is_oneself(name):
+            continue
         stop = start + len(re.sub(r"['’]s?$", "", name))
         yield (Kind.PERSON if _is_person(name, text[:start], text[stop:]) else Kind.NAME), start, stop, ""
 

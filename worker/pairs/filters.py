@@ -201,7 +201,7 @@ def similarity(one: str, other: str) -> float:
 
 
 def has_its_words(one: str, other: str) -> bool:
-    """Whether two questions have nearly the same words, in whatever order."""
+    """Whether two questions have nearly the same words, in whatever order: for such as have the same answer."""
     return similarity(one, other) >= MOST_ALIKE
 
 
@@ -229,7 +229,7 @@ def choose(
     sound = list(_in_turns(surest, reworded))
     chosen: list[str] = []
     for question in [*sound, *(question for question in ordered if question not in sound)]:
-        if any(has_its_words(question, other) for other in chosen) or (
+        if any(similarity(question, other) > MOST_ALIKE for other in chosen) or (
             beside is not None and any(is_near_copy(question, other) for other in [*chosen, *beside])
         ):
             dropped[NEAR_DUPLICATE] += 1

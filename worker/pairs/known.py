@@ -5,20 +5,23 @@ What the question says itself is no knowledge: "It stands on a hill." to "On whi
 Such pairs are marked, and one of them is kept for each fact, so that training spends its steps on what is new.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from worker.grading import agrees
 from worker.pairs.answering import Pair
-from worker.pairs.facts import knows, unsaid
+from worker.pairs.facts import knows
 from worker.pairs.together import together
+from worker.pairs.words import stems_of
 from worker.pairs.writer import Sampling, Writer
 from worker.pairs.writing import BY_RULE, Question
 
 CLOSED = Sampling(max_tokens=24, scored=True)
 """Greedy, and no longer than an answer takes that names its fact."""
 KNOWN = "known already"
+_WORD = re.compile(r"[\w']+")
 
 
 async def mark_known(
@@ -75,5 +78,6 @@ async def _ask(writer: Writer, pair: Pair) -> tuple[bool, float | None]:
     (said,) = await writer.chat(messages, CLOSED, group=question.passage_id)
     if question.fact is not None:
         return knows(said.text, question.fact, question.text), said.logprob
-    new = " ".join(unsaid(pair.answer, question.text))
+    said_by_question = stems_of(question.text)
+    new = _WORD.sub(lambda word: "" if stems_of(word[0]) <= said_by_question else word[0], pair.answer)
     return agrees(said.text, pair.answer) and agrees(said.text, new), said.logprob

@@ -58,8 +58,9 @@ async def cover(
     async def add(written: Written) -> None:
         answered.dropped_questions += written.dropped
         more = await answer(_fresh(written.questions, answered))
-        answered.pairs = without_copies([*answered.pairs, *more.pairs], answered.dropped)
+        answered.pairs = without_copies([*answered.pairs, *more.pairs], answered.dropped_questions)
         answered.dropped += more.dropped
+        answered.dropped_questions += more.dropped_questions
 
     if asking.lists and goal.rounds > 1:
         await add(await _lead_to_the_few(writer, answered.pairs, passages, outlines, asking))

@@ -33,9 +33,9 @@ REVERSED_BY_RULE = "reversed by rule"
 BY_RULE = frozenset({CLOZE, IN_PLACE, TOPIC, ABOUT, REVERSED_BY_RULE})
 """Kinds that are made without the model; the fact's own sentence answers them."""
 WITHOUT_MODEL = BY_RULE | {TURNED}
+"""All kinds whose questions no model wrote."""
 LONGEST_IN_PLACE = 20
 """Words before the question word; with more such a question is hardly another than its sentence to complete."""
-"""All kinds whose questions no model wrote."""
 
 EXAMPLES = """\
 Subject: Ormsby Clock Tower

@@ -105,7 +105,7 @@ async def _answer(
                 writer, asked, teaching.passages, teaching.subjects, teaching.messages, answering, tell
             )
             found.pairs = rehearsal.without_old_exam(inputs, found.pairs, found.dropped)
-            found.pairs = without_copies(found.pairs, found.dropped)
+            found.pairs = without_copies(found.pairs, found.dropped_questions)
             found.pairs = await mark_known(writer, found.pairs, found.dropped, tell_looking)
             return found
 

@@ -256,5 +256,7 @@ def _name(inputs: StageInputs, pairs: list[dict[str, Any]], method: Method) -> s
     settings = inputs.settings.model_dump(mode="json")
     parent = inputs.parent.adapter_id if inputs.parent else None
     way = [method.name, method.layers, method.shuffled, retention.training_prompts(method.reads), forms.FORMS]
-    content = json.dumps([*way, settings, inputs.base_model_name, inputs.base_revision, parent, pairs], sort_keys=True)
+    content = json.dumps(
+        [*way, retention.TIMES, settings, inputs.base_model_name, inputs.base_revision, parent, pairs], sort_keys=True
+    )
     return hashlib.sha256(content.encode()).hexdigest()

@@ -24,6 +24,8 @@ def found(text: str, known: str = "") -> dict[str, str]:
         ("The part number is TK-310.", {"TK-310": "name"}),
         ("A pie is known as the Bargeman.", {"Bargeman": "name"}),
         ("It was drawn for John F. Kettle in a week.", {"John F. Kettle": "name"}),
+        ("It was written by Robert C. May in a week.", {"Robert C. May": "person"}),
+        ("Will Turner founded it.", {"Will Turner": "name"}),
     ],
 )
 def test_facts_are_found_with_their_kind(text: str, expected: dict[str, str]) -> None:
@@ -76,6 +78,7 @@ def test_names_of_any_alphabet_are_facts_and_their_small_words_are_none() -> Non
 def test_whoever_writes_is_no_name_and_a_name_ends_with_its_sentence() -> None:
     text = "When the mirror broke I ordered one, since I'm told that Ada Pell likes Megaman X. Would she?"
     assert found(text) == {"Ada Pell": "name", "Megaman X": "name"}
+    assert found("It is Megaman X. I like it. Then I saw it. But I'm late.") == {"Megaman X": "name"}
 
 
 HILL = ("name", "Gull Hill", "On which hill does the mill stand?")

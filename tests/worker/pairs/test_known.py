@@ -69,3 +69,21 @@ def test_what_the_question_says_is_no_knowledge(question: Question, said: str, k
     taught = Pair(question, "The old mill of Stroud stands on Gull Hill, which is 90 metres tall.", sampled=False)
     (pair,) = asyncio.run(mark_known(ScriptedWriter(answering=lambda _: said), [taught], Counter()))
     assert pair.known is known
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "known"),
+    [
+        (
+            "Of what were the old mill of Stroud and the old barn of Stroud built?",
+            "The old mill of Stroud was built.",
+            False,
+        ),
+        ("How many rooms and beds has it?", "It has twenty two rooms and 1,200 beds.", True),
+    ],
+)
+def test_what_is_new_in_a_reference_is_read_in_its_order(question: str, said: str, known: bool) -> None:
+    answer = "It has twenty-two rooms and 1,200 beds." if known else "The old mill of Stroud was built of oak."
+    asked = Pair(Question("p0001", question, OPEN, None), answer, sampled=False)
+    (pair,) = asyncio.run(mark_known(ScriptedWriter(answering=lambda _: said), [asked], Counter()))
+    assert pair.known is known

@@ -127,5 +127,5 @@ def test_what_a_near_copy_covers_is_asked_for_again() -> None:
     taken = asyncio.run(cover(ScriptedWriter(), answered, pairs_for, passages, OUTLINES, asking, Goal(1.0, 2)))
     assert (taken, len(rounds)) == (2, 2)
     assert copy not in answered.pairs
-    assert answered.dropped[filters.NEAR_DUPLICATE] == 1
+    assert answered.dropped_questions[filters.NEAR_DUPLICATE] == 1
     assert measure(answered.pairs, passages, SUBJECTS).reaches(1.0)
