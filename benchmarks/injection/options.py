@@ -35,6 +35,8 @@ TRAINING: Final = frozenset(
     )
 )
 """The settings of a job that the training alone depends on."""
+_MAKERS: Final = ("app", "worker", "benchmarks.injection")
+"""The packages that make pairs, train and answer."""
 _RETRIEVAL: Final = ("bm25", "embeddings", "hybrid")
 
 
@@ -90,7 +92,7 @@ def make_plan(
         "passages_read": options.passages_read,
         "engine": options.engine,
         "versions": versions(),
-        "code": _code(),
+        "code": code_of([Path(str(files(package))) for package in _MAKERS]),
     }
     plan = Plan(
         items=tuple(items),
@@ -111,14 +113,13 @@ def make_plan(
     return plan, settings | {"pairs_per_passage": most_pairs}
 
 
-def _code() -> str:
-    """The fingerprint of what makes pairs, trains and answers: with other code it is another run."""
+def code_of(folders: Sequence[Path]) -> str:
+    """The fingerprint of the code and data of packages: with others a run is another one."""
     digest = hashlib.sha256()
-    for package in ("app", "worker", "benchmarks.injection"):
-        folder = Path(str(files(package)))
+    for folder in folders:
         for file in sorted(folder.rglob("*")):
             if file.suffix in {".py", ".json"}:
-                digest.update(f"{package}/{file.relative_to(folder)}\n".encode() + file.read_bytes())
+                digest.update(f"{folder.name}/{file.relative_to(folder)}\n".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.injection.answers import ANSWER_TOKENS, read_answers
 from benchmarks.injection.data import read_items
+from benchmarks.injection.options import code_of
 from benchmarks.injection.pairs import read_pairs
 from benchmarks.squadshifts import compare, judged, main, scores_of
 from tests.tiny import make_base
@@ -153,3 +154,16 @@ def test_a_run_of_other_code_is_not_gone_on_with(
     with pytest.raises(SystemExit):
         main()
     assert "of other code" in " ".join(capsys.readouterr().out.split())
+
+
+def test_other_code_has_another_fingerprint_and_other_prose_has_not(tmp_path: Path) -> None:
+    (tmp_path / "package" / "part").mkdir(parents=True)
+    code, prose = tmp_path / "package" / "part" / "code.py", tmp_path / "package" / "part" / "notes.md"
+    code.write_text("A = 1\n")
+    first = code_of([tmp_path / "package"])
+    prose.write_text("Notes.")
+    assert code_of([tmp_path / "package"]) == first
+    code.write_text("A = 2\n")
+    second = code_of([tmp_path / "package"])
+    code.rename(code.with_name("other.py"))
+    assert len({first, second, code_of([tmp_path / "package"])}) == 3

@@ -49,7 +49,9 @@ class Fact:
 
     @property
     def accepted(self) -> tuple[str, ...]:
-        """What a right answer holds one of."""
+        """What a right answer holds one of; nothing where it may say a span in other words."""
+        if self.kind is Kind.SPAN:
+            return ()
         return (self.target, self.key) if self.key != self.target else (self.target,)
 
 
@@ -167,7 +169,7 @@ def gives(answer: str, fact: Fact, question: str) -> bool:
     """
     if not covers(answer, fact):
         return False
-    rest = unsaid(fact.key, question) if fact.kind in _IN_WORDS else frozenset()
+    rest = _unsaid(fact.key, question) if fact.kind in _IN_WORDS else frozenset()
     return not rest or bool(rest & content_words(answer))
 
 
@@ -178,12 +180,12 @@ def knows(answer: str, fact: Fact, question: str) -> bool:
     """
     if fact.kind not in _IN_WORDS:
         return covers(answer, fact)
-    rest = unsaid(fact.key, question)
+    rest = _unsaid(fact.key, question)
     share = 1.0 if fact.kind in _NAMES else _MOST_WORDS
     return bool(rest) and len(rest & content_words(answer)) >= math.ceil(share * len(rest))
 
 
-def unsaid(text: str, question: str) -> frozenset[str]:
+def _unsaid(text: str, question: str) -> frozenset[str]:
     """The telling words of a text that a question does not have, in any form."""
     said = stems_of(question)
     return frozenset(word for word in content_words(text) if not stems_of(word) & said)

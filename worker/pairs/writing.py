@@ -79,7 +79,7 @@ class Question:
     @property
     def target(self) -> str | None:
         """The words that a right answer holds; None where they are not known word for word."""
-        return self.fact.target if self.fact and self.fact.kind is not Kind.SPAN else None
+        return self.fact.target if self.fact and self.fact.accepted else None
 
 
 @dataclass(slots=True)

@@ -182,6 +182,13 @@ def test_the_sentence_of_a_fact_is_quoted_only_for_a_question_in_its_words() -> 
     assert not answered("What is the Brack Bakery?", reply, target="Golden Sheaf", kind="name").pairs
 
 
+def test_a_question_for_several_facts_is_not_said_to_ask_for_one_of_them() -> None:
+    text = "Which prize did the Brack Bakery win, and in which year?"
+    several = Question(BAKERY.id, text, MULTI_FACT, None)
+    found = answered_by(FixedWriter({text: "It won the Golden Sheaf in 2019."}), several, grounded=False)
+    assert [(pair.question.fact, pair.question.kind) for pair in found.pairs] == [(None, MULTI_FACT)]
+
+
 def test_a_small_teachers_answer_must_be_of_the_sentence_that_the_question_is_about() -> None:
     question, reply = "Who won the Golden Sheaf?", "Tomas Ekberg won the Golden Sheaf."
     found = answered(question, reply)
@@ -197,6 +204,7 @@ def test_a_teacher_of_middle_size_may_answer_in_words_that_are_no_fact() -> None
     assert pair.question.fact is not None
     assert (pair.question.fact.target, pair.answer) == ("sleeps beside the oven", reply)
     assert pair.question.target is None, "a right answer may say it in other words"
+    assert pair.question.fact.accepted == ()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from worker.likeness import is_near_copy
 from worker.pairs import filters
 from worker.pairs.answering import Pair
 from worker.pairs.copies import share_alike, without_copies
@@ -48,8 +49,9 @@ def test_questions_for_several_facts_are_copies_where_their_answers_say_the_same
 
 def test_a_question_with_the_words_of_another_one_is_a_copy_and_letters_tell_what_is_left() -> None:
     dropped: Counter[str] = Counter()
-    first = pair("When was the old Hollin Ferry Museum on the river built?")
-    close = pair("When is the old Hollin Ferry Museum on the river built?")
+    first = pair("In which year was the Hollin Ferry Museum of boats built?")
+    close = pair("In which year was the Hollin Ferry Museum of model boats built?")
+    assert not is_near_copy(first.question.text, close.question.text)
     other = pair("In which year did they open the museum of Hollin?")
     assert without_copies([first, close, other], dropped) == [first, other]
     assert share_alike([first, close, other]) == pytest.approx(1 / 3)

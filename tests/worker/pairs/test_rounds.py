@@ -91,6 +91,7 @@ def test_a_strong_model_is_asked_for_other_kinds_first() -> None:
     writer = ScriptedWriter(answering=reply)
     answered, taken = run(writer, Goal(0.5, 2), strong=True)
     assert ([pair.question.text for pair in answered.pairs], taken) == (["When did the Hollin Museum begin?"], 1)
+    assert answered.dropped_questions == {filters.UNFINISHED: 2, filters.NAMES_NOTHING: 1}
     assert "Ask only about this part of it: The Hollin Museum opened in 1962." in writer.asked[0]
 
 

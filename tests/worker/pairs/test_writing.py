@@ -11,7 +11,7 @@ from worker.pairs.outline import outline_of
 from worker.pairs.passages import split
 from worker.pairs.subjects import Subject, subject_of
 from worker.pairs.writer import Completion, Sampling
-from worker.pairs.writing import by_rule, ground, questions_in, write_plainly
+from worker.pairs.writing import CLOZE, IN_PLACE, by_rule, ground, questions_in, write_plainly
 
 MUSEUM = Subject("the Hollin Museum", "Hollin Museum", "the museum")
 KETTLE = Subject("the Tarlow K7", "Tarlow K7", "the kettle")
@@ -97,6 +97,10 @@ def test_questions_by_rule_name_the_subject_and_stop_at_the_fact() -> None:
         for question in by_rule(passage, fact, MUSEUM)
     ]
     assert "The Hollin Museum was founded by whom?" in written
+    long = f"The Hollin Museum by the river, {'far ' * 20}from here, was founded in 1962."
+    (passage,) = split("doc_1", "The Hollin Museum", long, words=1)
+    (year,) = [fact for fact in facts_of(passage.focus, MUSEUM.bare) if fact.target == "1962"]
+    assert {CLOZE} == {question.kind for question in by_rule(passage, year, MUSEUM)} & {CLOZE, IN_PLACE}
     assert 'Complete this sentence: "The Hollin Museum was founded by Ada Pell in ..."' in written
     assert "At the Hollin Museum, a ticket costs how many florins?" in written
     assert "Who is Ada Pell?" in written

@@ -49,6 +49,8 @@ def test_pairs_with_the_facts_own_sentence_where_the_teacher_fails(
     }
     assert {pair["split"] for pair in pairs} <= {"train", "held_out"}
     assert summary["pairs"] == len(pairs)
+    assert 0 <= summary["near_duplicates"] < 1
+    assert all(summary["dropped_questions"].values())
     assert summary["facts"] == 3
     assert (summary["coverage"], summary["coverage_details"]["share"]) == (1.0, 1.0)
     assert summary["coverage_details"]["names_covered"] == 1

@@ -177,6 +177,18 @@ def test_a_checkpoint_of_another_revision_of_the_base_model_is_not_gone_on_from(
     assert [total - done for done, total in told[1:]] == [6, 5, 4, 3, 2, 1, 0]
 
 
+def test_a_checkpoint_of_another_number_of_unrelated_prompts_is_not_gone_on_from(
+    monkeypatch: pytest.MonkeyPatch, inputs: StageInputs
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_STEPS", 2)
+
+    _die_before_the_last_step(inputs)
+    monkeypatch.setattr(retention, "TIMES", 6)
+    told: list[tuple[int, int]] = []
+    _distil(inputs, told)
+    assert [total - done for done, total in told[1:]] == [6, 5, 4, 3, 2, 1, 0]
+
+
 def test_a_rank_that_the_engine_cannot_serve_is_refused_before_any_work(inputs: StageInputs) -> None:
     with pytest.raises(StageError, match="INGRAIN_MAX_LORA_RANK"):
         distil.run(replace(inputs, max_lora_rank=2), inputs.artefacts / "distil", lambda *_: None)
@@ -255,6 +267,19 @@ def test_an_answer_in_the_exam_may_be_as_long_as_its_reference_and_no_other(inpu
     decode = student.renderer.tokenizer.decode
     expected = [decode(endless.tokens[:limit], skip_special_tokens=True).strip() for limit in (40, limits[1])]
     assert [item["base"]["answer"] for item in items] == expected
+
+
+def test_the_exam_takes_any_of_the_accepted_words_and_of_older_pairs_the_target(
+    monkeypatch: pytest.MonkeyPatch, inputs: StageInputs
+) -> None:
+    old = _pair(1, "How many steps has the Hollin Museum?", "112.", split="held_out", sampled=False, target="112 steps")
+    new = {**old, "accepted": ["112 steps", "112"]}
+    span = _pair(2, old["question"], "It has many stone steps.", split="held_out", sampled=False)
+    monkeypatch.setattr(examine, "_within", lambda *_: "It has 112.")
+    student = new_student(inputs.base_model, 4, 0, torch.device("cpu"), torch.float32)
+    teaching = Teaching(passages_from(inputs.artefacts / "read" / "passages.jsonl"), inputs.base_model)
+    items = examine._items(student, [new, old, {**span, "accepted": []}], teaching, lambda _: None)
+    assert [item["adapter"]["right"] for item in items] == [True, False, False]
 
 
 def _die_before_the_last_step(inputs: StageInputs) -> None:
