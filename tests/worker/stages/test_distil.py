@@ -207,23 +207,28 @@ def test_a_rate_that_breaks_the_training_is_told(inputs: StageInputs) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "share", "slower"),
+    ("parameters", "quick", "others", "epochs"),
     [
-        (distil.SMALL_MODEL // 2, 1, False),
-        (distil.SMALL_MODEL, 1, False),
-        (2 * distil.SMALL_MODEL, 2**-0.5, False),
-        (3 * distil.SMALL_MODEL, 1 / 3, True),
-        (5 * distil.SMALL_MODEL, 0.27, True),
-        (100 * distil.SMALL_MODEL, 0.1, False),
+        (distil.SMALL_MODEL // 2, 1, 0.6, [3, 8, 10]),
+        (distil.SMALL_MODEL, 1, 0.6, [3, 8, 10]),
+        (2 * distil.SMALL_MODEL, 2**-0.5, 0.6 * 2**-0.5, [3, 8, 10]),
+        (3 * distil.SMALL_MODEL, 1 / 3, 1 / 3, [5, 8, 10]),
+        (5 * distil.SMALL_MODEL, 0.27, 0.27, [5, 8, 10]),
+        (100 * distil.SMALL_MODEL, 0.1, 0.1, [3, 5, 6]),
     ],
 )
-def test_a_larger_model_learns_slower_and_one_of_middle_size_longer_too(
-    inputs: StageInputs, monkeypatch: pytest.MonkeyPatch, parameters: int, share: float, slower: bool
+def test_a_larger_model_learns_slower_and_who_learns_slower_than_its_size_tells_learns_longer(
+    inputs: StageInputs,
+    monkeypatch: pytest.MonkeyPatch,
+    parameters: int,
+    quick: float,
+    others: float,
+    epochs: list[int],
 ) -> None:
     monkeypatch.setattr(distil, "parameters_of", lambda _: parameters)
     by_size = [replace(inputs, settings=resolve(JobSettings(effort=effort))) for effort in Effort]
-    assert [distil._peak_rate(each) for each in by_size] == pytest.approx([1e-3 * share, 1e-3 * share, 7e-4 * share])
-    assert [distil._epochs(each) for each in by_size] == ([5, 8, 10] if slower else [3, 5, 6])
+    assert [distil._peak_rate(each) for each in by_size] == pytest.approx([1e-3 * quick, 1e-3 * others, 7e-4 * others])
+    assert [distil._epochs(each) for each in by_size] == epochs
     assert (distil._peak_rate(inputs), distil._epochs(inputs)) == (5e-3, 3), "what the user sets is taken as it is"
 
 
