@@ -156,10 +156,11 @@ def _sections(text: str, title: str) -> Iterator[tuple[str | None, list[str]]]:
     heading: str | None = None
     sentences: list[str] = []
     for block in blocks(text):
-        if block.heading != heading and sentences:
+        own = None if block.heading == title else block.heading
+        if own != heading and sentences:
             yield heading, sentences
             sentences = []
-        heading = None if block.heading == title else block.heading
+        heading = own
         for sentence in sentences_of(block.text) if block.prose else [block.text]:
             sentences += _cut(sentence)
     if sentences:

@@ -27,6 +27,16 @@ def test_a_sentence_that_points_back_is_shown_with_the_one_before() -> None:
     assert third.text == "Ada Pell built it in 1903. She sold it. In that year it burnt."
 
 
+def test_what_stands_under_the_title_is_one_section() -> None:
+    text = "# Corrin Lamp\n\nMaud Ellery drew the Corrin Lamp.\n\nIt burns for 90 hours.\n\nHer sister Ada sold it."
+    (whole,) = split("doc_1", "Corrin Lamp", text, words=60)
+    assert whole.text == "Maud Ellery drew the Corrin Lamp. It burns for 90 hours. Her sister Ada sold it."
+    assert texts(split("doc_1", "Corrin Lamp", text, words=1))[1:] == [
+        "Maud Ellery drew the Corrin Lamp. It burns for 90 hours.",
+        whole.text,
+    ]
+
+
 def test_a_sentence_does_not_point_back_over_a_heading() -> None:
     passages = split("doc_1", "Mill", "The mill is old.\n\n## Care\n\nIt needs oil.", words=1)
     assert passages[1].text == "It needs oil."
