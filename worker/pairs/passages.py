@@ -1,7 +1,7 @@
 """Text or Markdown -> passages: pieces that the teacher can hold in its prompt beside a question.
 
 Borders are those of headings, paragraphs and sentences, never inside a sentence. A passage knows its document's title
-and its nearest heading. A passage that starts with a word that points back ("It", "This custom") is shown with the
+and the headings above it. A passage that starts with a word that points back ("It", "This custom") is shown with the
 sentence before it; `focus` is the part that is its own, whose facts are to be asked.
 """
 
@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import sentencex
 from markdown_it.token import Token
 
-from app.markdown import PARSER, is_heading, without_front_matter
+from app.markdown import PARSER, Headings, is_heading, plain, without_front_matter
 from worker.pairs.words import REMEMBERED
 
 SMALL_MODEL = 300_000_000
@@ -55,8 +55,12 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, list item, table row or piece of code, as plain text, under its nearest heading."""
+    """A paragraph, list item, table row or piece of code, as plain text.
 
+    `heading` is the path of headings that it stands under; `section` counts the headings before it.
+    """
+
+    section: int
     heading: str | None
     text: str
     prose: bool = True
@@ -77,7 +81,7 @@ def read_title(text: str) -> str | None:
     tokens = PARSER.parse(_normalise(text)[:4000])
     for token, inline in pairwise(tokens):
         if token.type == "heading_open" and token.tag == "h1":
-            return _plain(inline) or None
+            return plain(inline) or None
     return None
 
 
@@ -96,12 +100,16 @@ def split(document_id: str, title: str, text: str, words: int, first: int = 1) -
     return passages
 
 
-def blocks(text: str) -> Iterator[Block]:
+def blocks(text: str, title: str) -> Iterator[Block]:
     """The document's blocks in order, Markdown's marks taken off."""
-    heading: str | None = None
+    headings = Headings()
     header: list[str] = []
     row: list[str] = []
     opening: Token | None = None
+
+    def block(text: str, prose: bool = True) -> Block:
+        return Block(headings.count, headings.path(title), text, prose)
+
     for token in PARSER.parse(_normalise(text)):
         match token.type:
             case "heading_open" | "th_open" | "td_open":
@@ -113,22 +121,22 @@ def blocks(text: str) -> Iterator[Block]:
             case "tr_close":
                 line = _table_row(header, row)
                 if line:
-                    yield Block(heading, line)
+                    yield block(line)
             case "inline":
-                plain = _plain(token)
+                words = plain(token)
                 inside = opening.type if opening else ""
                 if opening and inside == "heading_open" and is_heading(opening, token):
-                    heading = plain or heading
+                    headings.enter(opening, token)
                 elif inside == "th_open":
-                    header.append(plain)
+                    header.append(words)
                 elif inside == "td_open":
-                    row.append(plain)
-                elif plain:
-                    yield Block(heading, plain)
+                    row.append(words)
+                elif words:
+                    yield block(words)
                 opening = None
             case "fence" | "code_block":
                 if token.content.strip():
-                    yield Block(heading, token.content.strip("\n"), prose=False)
+                    yield block(token.content.strip("\n"), prose=False)
             case _:
                 pass
 
@@ -147,24 +155,20 @@ def sentences_of(text: str) -> tuple[str, ...]:
 
 
 def _normalise(text: str) -> str:
-    plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
-    return without_front_matter(plain)
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    return without_front_matter(lines)
 
 
 def _sections(text: str, title: str) -> Iterator[tuple[str | None, list[str]]]:
-    """(heading, sentences) for each run of blocks that share a heading; code is one sentence of its own."""
-    heading: str | None = None
-    sentences: list[str] = []
-    for block in blocks(text):
-        own = None if block.heading == title else block.heading
-        if own != heading and sentences:
-            yield heading, sentences
-            sentences = []
-        heading = own
-        for sentence in sentences_of(block.text) if block.prose else [block.text]:
-            sentences += _cut(sentence)
-    if sentences:
-        yield heading, sentences
+    """(heading, sentences) for the blocks between one heading and the next; code is one sentence of its own."""
+    for _, section in groupby(blocks(text, title), key=lambda block: block.section):
+        found = list(section)
+        yield found[0].heading, [piece for block in found for piece in _sentences_in(block)]
+
+
+def _sentences_in(block: Block) -> Iterator[str]:
+    for sentence in sentences_of(block.text) if block.prose else [block.text]:
+        yield from _cut(sentence)
 
 
 def _cut(sentence: str) -> list[str]:
@@ -188,19 +192,6 @@ def _runs(sentences: list[str], words: int) -> Iterator[tuple[int, int]]:
     if runs and size < words / 3:
         start = runs.pop()[0]
     yield from [*runs, (start, len(sentences))]
-
-
-def _plain(token: Token) -> str:
-    """An inline token's words: links, emphasis and images give their text."""
-    parts: list[str] = []
-    for child in token.children or []:
-        if child.type in {"text", "code_inline"}:
-            parts.append(child.content)
-        elif child.type in {"softbreak", "hardbreak"}:
-            parts.append(" ")
-        elif child.type == "image":
-            parts.append(child.content)
-    return " ".join("".join(parts).split())
 
 
 def _table_row(header: list[str], row: list[str]) -> str:

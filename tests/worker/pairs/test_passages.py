@@ -37,6 +37,21 @@ def test_what_stands_under_the_title_is_one_section() -> None:
     ]
 
 
+def test_sections_of_the_same_name_stay_apart_and_tell_what_they_are_under() -> None:
+    text = (
+        "# Harbour guide\n\nIt is old.\n\n## Summer\n\n### Prices\n\nAdults pay four pounds.\n\n"
+        "## Winter\n\n### Prices\n\nAdults pay six pounds.\n\n### Prices\n\nBoats pay nine pounds.\n"
+    )
+    passages = split("doc_1", "Harbour guide", text, words=60)
+    assert [(passage.heading, passage.text) for passage in passages] == [
+        (None, "It is old."),
+        ("Summer > Prices", "Adults pay four pounds."),
+        ("Winter > Prices", "Adults pay six pounds."),
+        ("Winter > Prices", "Boats pay nine pounds."),
+    ]
+    assert passages[1].place == "Harbour guide (Summer > Prices)"
+
+
 def test_a_sentence_does_not_point_back_over_a_heading() -> None:
     passages = split("doc_1", "Mill", "The mill is old.\n\n## Care\n\nIt needs oil.", words=1)
     assert passages[1].text == "It needs oil."
