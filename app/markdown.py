@@ -1,12 +1,16 @@
 """Markdown as all who cut a document read it: one parser, what counts as a heading, and what stands under which."""
 
 import re
+from itertools import pairwise
 from typing import Final
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 PARSER: Final = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+_TITLE_WITHIN: Final = 10_000
+"""Characters from a text's start in which a heading may be its title."""
 
 _ENDS: Final = re.compile(r"[.!…:;。！](?:[\"'”’»)*_`]|\[\^?\w+\])*$")
 _FRONT_MATTER: Final = re.compile(
@@ -34,6 +38,15 @@ def plain(inline: Token) -> str:
     breaks = {"softbreak", "hardbreak"}
     parts = (" " if child.type in breaks else child.content for child in inline.children or [])
     return " ".join("".join(parts).split())
+
+
+def first_heading(text: str, levels: str = "123456") -> str | None:
+    """The first heading of those levels near the start of the text, in plain words; none that a quote or list holds."""
+    for opening, inline in pairwise(PARSER.parse(text[:_TITLE_WITHIN])):
+        is_outermost = opening.type == "heading_open" and opening.level == 0
+        if is_outermost and opening.tag[1] in levels and is_heading(opening, inline) and plain(inline):
+            return plain(inline)
+    return None
 
 
 class Headings:

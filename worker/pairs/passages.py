@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby, pairwise
+from itertools import groupby
 
 import sentencex
 from markdown_it.token import Token
 
-from app.markdown import PARSER, Headings, is_heading, plain, without_front_matter
+from app.markdown import PARSER, Headings, first_heading, is_heading, plain, without_front_matter
 from worker.pairs.words import REMEMBERED
 
 SMALL_MODEL = 300_000_000
@@ -78,11 +78,7 @@ def words_for(parameters: int) -> int:
 
 def read_title(text: str) -> str | None:
     """The document's own first top heading, for a document posted without a title."""
-    tokens = PARSER.parse(_normalise(text)[:4000])
-    for token, inline in pairwise(tokens):
-        if token.type == "heading_open" and token.tag == "h1":
-            return plain(inline) or None
-    return None
+    return first_heading(_normalise(text), levels="1")
 
 
 def split(document_id: str, title: str, text: str, words: int, first: int = 1) -> list[Passage]:

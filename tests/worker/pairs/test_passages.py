@@ -128,7 +128,8 @@ def test_200_kilobytes_take_little_time() -> None:
 
 def test_title_from_the_text() -> None:
     assert read_title("\ufeff# The *Mill*\n\nText.") == "The Mill"
-    assert read_title("Text.\n\n## Part") is None
+    assert read_title("## Part\n\nIt is red.\n\nThe mill\n===\n") == "The mill"
+    assert read_title("> # Quoted\n\nText.\n\n## Part") is None
 
 
 def test_small_models_get_single_sentences() -> None:
