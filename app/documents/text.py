@@ -93,7 +93,12 @@ def make_title(text: str, file_name: str | None) -> str:
         stem = re.split(r"[/\\]", file_name)[-1].rsplit(".", 1)[0]
         if _one_line(stem):
             return _one_line(stem)
-    words = text.split()
+    return first_words(text)
+
+
+def first_words(text: str) -> str:
+    """What a document is listed under that has neither a heading nor a file's name; it names no subject."""
+    words = without_front_matter(text).split()
     return _one_line(" ".join(words[:8])) + (" …" if len(words) > 8 else "")
 
 
