@@ -117,7 +117,7 @@ def blocks(text: str, title: str) -> Iterator[Block]:
             case "tr_close":
                 line = _table_row(header, row)
                 if line:
-                    yield block(line)
+                    yield block(line, prose=False)
             case "inline":
                 words = plain(token)
                 inside = opening.type if opening else ""
@@ -156,7 +156,7 @@ def _normalise(text: str) -> str:
 
 
 def _sections(text: str, title: str) -> Iterator[tuple[str | None, list[str]]]:
-    """(heading, sentences) for the blocks between one heading and the next; code is one sentence of its own."""
+    """(heading, sentences) for the blocks between one heading and the next; code and a table's row are one each."""
     for _, section in groupby(blocks(text, title), key=lambda block: block.section):
         found = list(section)
         yield found[0].heading, [piece for block in found for piece in _sentences_in(block)]
@@ -191,6 +191,7 @@ def _runs(sentences: list[str], words: int) -> Iterator[tuple[int, int]]:
 
 
 def _table_row(header: list[str], row: list[str]) -> str:
-    """A row as a sentence that names its columns: "Part: seal; Price: 12 marks."."""
+    """A row as a sentence that names its columns: "Part: seal; Price: 12 marks."; no full stop comes twice."""
     cells = [f"{name}: {cell}" if name else cell for name, cell in zip(header, row, strict=False) if cell]
-    return "; ".join(cells) + "." if cells else ""
+    line = "; ".join(cells)
+    return line if not line or line.endswith((".", "!", "?", "…")) else f"{line}."

@@ -106,6 +106,15 @@ def test_lists_tables_code_and_marks_of_markdown() -> None:
     assert passages[-1].heading == "Setext"
 
 
+def test_a_table_row_is_one_sentence_whatever_its_cells_hold() -> None:
+    text = "| Part | Notes |\n|---|---|\n| Seal | Good. Lasts two years. |\n| Lid | Free! |\n| Rim | |\n| | |\n"
+    assert texts(split("doc_1", "T", text, words=1)) == [
+        "Part: Seal; Notes: Good. Lasts two years.",
+        "Part: Lid; Notes: Free!",
+        "Part: Rim.",
+    ]
+
+
 def test_one_word_is_a_passage_and_nothing_is_none() -> None:
     assert texts(split("doc_1", "T", "word", words=1)) == ["word"]
     assert split("doc_1", "T", " \n\n ", words=1) == []
