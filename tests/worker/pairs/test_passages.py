@@ -106,6 +106,39 @@ def test_lists_tables_code_and_marks_of_markdown() -> None:
     assert passages[-1].heading == "Setext"
 
 
+def test_an_item_of_a_list_is_shown_with_what_introduces_the_list() -> None:
+    text = (
+        "It is a park. You must not do any of these:\n\n- park on the lawn. The fine is 9 marks.\n- feed\n"
+        "  1. the geese\n- bring:\n  - a dog\n\nIt opens at 9.\n\n- gate\n"
+    )
+    lead = "You must not do any of these:"
+    assert [(passage.text, passage.focus) for passage in split("doc_1", "T", text, words=1)[2:]] == [
+        (f"{lead} • park on the lawn.", "park on the lawn."),
+        ("The fine is 9 marks.", "The fine is 9 marks."),
+        (f"{lead} • feed", "feed"),
+        (f"{lead} • the geese", "the geese"),
+        (f"{lead} • bring:", "bring:"),
+        (f"{lead} bring: • a dog", "a dog"),
+        (f"{lead} bring: • a dog It opens at 9.", "It opens at 9."),
+        ("gate", "gate"),
+    ]
+    assert sentences_of(f"{lead} • park on the lawn.") == (lead, "park on the lawn.")
+
+
+def test_only_what_stands_right_before_a_list_introduces_it() -> None:
+    text = "Fees:\n\n| a |\n|---|\n| 9 |\n\n- gate\n\nRules:\n\n## Lawn\n\n* mown\n\nRules:\n\n- one\n\n1. two\n"
+    shown = texts(split("doc_1", "T", text, words=1))
+    assert shown == ["Fees:", "a: 9.", "gate", "Rules:", "mown", "Rules:", "Rules: • one", "two"]
+
+
+def test_a_passage_that_holds_what_introduces_a_list_tells_it_once() -> None:
+    text = "Never do any of these:\n\n- park on the lawn\n- feed the geese\n- swim\n- fish\n"
+    assert texts(split("doc_1", "T", text, words=8)) == [
+        "Never do any of these: park on the lawn",
+        "Never do any of these: • feed the geese swim fish",
+    ]
+
+
 def test_a_table_row_is_one_sentence_whatever_its_cells_hold() -> None:
     text = "| Part | Notes |\n|---|---|\n| Seal | Good. Lasts two years. |\n| Lid | Free! |\n| Rim | |\n| | |\n"
     assert texts(split("doc_1", "T", text, words=1)) == [
