@@ -15,7 +15,8 @@ from itertools import groupby
 import sentencex
 from markdown_it.token import Token
 
-from app.markdown import PARSER, Headings, first_heading, is_heading, plain, without_front_matter
+from app.markdown import Headings, first_heading, is_heading, plain, without_front_matter
+from worker.pairs.markup import tokens_of
 from worker.pairs.words import REMEMBERED
 
 SMALL_MODEL = 300_000_000
@@ -153,7 +154,7 @@ def blocks(text: str, title: str) -> Iterator[Block]:
     def block(text: str, prose: bool = True, lead: str = "") -> Block:
         return Block(headings.count, headings.path(title), text, prose, lead)
 
-    for token in PARSER.parse(_normalise(text)):
+    for token in tokens_of(_normalise(text)):
         leads.see(token)
         match token.type:
             case "heading_open" | "th_open" | "td_open":

@@ -148,6 +148,23 @@ def test_a_table_row_is_one_sentence_whatever_its_cells_hold() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("A <!-- dear --> ticket costs ~~20~~ *15* euros.", ["A ticket costs 15 euros."]),
+        ("~~It is shut.~~\n\nIt is open.", ["It is open."]),
+        ("<!-- secret\n\n# not said\n-->\n\nIt is red.", ["It is red."]),
+        ("<!-- more --> It is *red*.\n- <!--\n\n  x -->\n- one\n", ["It is red.", "one"]),
+        ("```html\n<!-- a -->\n<p>x</p>\n```\n\nSay `<p>`.", ["<!-- a -->\n<p>x</p>", "Say <p>."]),
+        ("<div class='x'>\n\n<p>Bo is\n**red**.</p><p>Ada is old.</p>\n\n</div>\n", ["Bo is red.", "Ada is old."]),
+        ("Gate 1<br>Gate 2<br/>Gate 3, H<sub>2</sub>O <IMG src='x'>", ["Gate 1 Gate 2 Gate 3, H2O"]),
+        ("Give <name>, and \\<b>no\\</b> List<String> &lt;i&gt;.", ["Give <name>, and <b>no</b> List<String> <i>."]),
+    ],
+)
+def test_tags_comments_and_struck_words_are_no_text(text: str, seen: list[str]) -> None:
+    assert texts(split("doc_1", "T", text, words=1)) == seen
+
+
 def test_one_word_is_a_passage_and_nothing_is_none() -> None:
     assert texts(split("doc_1", "T", "word", words=1)) == ["word"]
     assert split("doc_1", "T", " \n\n ", words=1) == []
