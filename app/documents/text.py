@@ -4,11 +4,10 @@ import re
 from typing import Final
 
 from app.errors import InvalidDocument
-from app.markdown import without_front_matter
+from app.markdown import first_heading, without_front_matter
 
 # A run of letters is a word; in scripts that are written without spaces, each character counts as one.
 _WORD: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|[^\W_]+")
-_HEADING: Final = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
 _MAX_TITLE: Final = 200
 
 _BINARY_KINDS: Final = {
@@ -87,14 +86,19 @@ def count_words(text: str, minimum: int, field: str) -> int:
 def make_title(text: str, file_name: str | None) -> str:
     """A title for a document that came without: its first heading, its file's name, or its first words."""
     text = without_front_matter(text)
-    heading = _HEADING.search(text)
+    heading = _one_line(first_heading(text) or "")
     if heading:
-        return _one_line(heading[1])
+        return heading
     if file_name:
         stem = re.split(r"[/\\]", file_name)[-1].rsplit(".", 1)[0]
         if _one_line(stem):
             return _one_line(stem)
-    words = text.split()
+    return first_words(text)
+
+
+def first_words(text: str) -> str:
+    """What a document is listed under that has neither a heading nor a file's name; it names no subject."""
+    words = without_front_matter(text).split()
     return _one_line(" ".join(words[:8])) + (" …" if len(words) > 8 else "")
 
 

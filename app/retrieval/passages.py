@@ -7,12 +7,13 @@ the document has them: a list is a list, a table a table. Borders are those of h
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import sentencex
 from markdown_it.token import Token
 
-from app.markdown import PARSER, is_heading, without_front_matter
+from app.markdown import PARSER, Headings, is_heading, without_front_matter
 
 LONGEST: Final = 800
 """Characters that a passage aims at, about 130 English words; a short rest may come on top."""
@@ -22,7 +23,7 @@ _AT_BLANKS: Final = re.compile(rf"\S.{{0,{LONGEST - 1}}}(?!\S)|\S{{1,{LONGEST}}}
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document, with the heading that it stands under."""
+    """A piece of a document, with the path of headings that it stands under."""
 
     document_id: str
     title: str
@@ -38,6 +39,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
+    section: int
     heading: str | None
     text: str
     is_prose: bool
@@ -46,40 +48,34 @@ class _Block:
 def cut(document_id: str, title: str, text: str) -> list[Passage]:
     """The document as passages, in its order. A heading that is the document's title is not told twice."""
     passages: list[Passage] = []
-    section: list[_Block] = []
-    for block in [*_blocks(text), None]:
-        if section and (block is None or block.heading != section[0].heading):
-            heading = None if section[0].heading == title else section[0].heading
-            passages += [Passage(document_id, title, heading, piece) for piece in _packed(section)]
-            section = []
-        if block is not None:
-            section.append(block)
+    for _, blocks in groupby(_blocks(text, title), key=lambda block: block.section):
+        section = list(blocks)
+        passages += [Passage(document_id, title, section[0].heading, piece) for piece in _packed(section)]
     return passages
 
 
-def _blocks(text: str) -> Iterator[_Block]:
-    """The outermost blocks of the Markdown, as the text has them, and their nearest heading."""
+def _blocks(text: str, title: str) -> Iterator[_Block]:
+    """The outermost blocks of the Markdown, as the text has them, and the headings above them."""
     text = without_front_matter(text)
     lines = text.split("\n")
-    heading: str | None = None
+    headings = Headings()
     opening: Token | None = None
+
+    def block(text: str, is_prose: bool) -> _Block:
+        return _Block(headings.count, headings.path(title), text, is_prose)
+
     for token in PARSER.parse(text):
         if token.type == "heading_open":
             opening = token if token.level == 0 else None
         elif token.type == "inline" and opening is not None:
             if is_heading(opening, token):
-                heading = _plain(token) or heading
+                headings.enter(opening, token)
             else:
-                yield _Block(heading, " ".join(token.content.split()), is_prose=True)
+                yield block(" ".join(token.content.split()), is_prose=True)
             opening = None
         elif token.level == 0 and token.map and (source := "\n".join(lines[slice(*token.map)]).strip("\n")).strip():
             is_prose = token.type == "paragraph_open"
-            yield _Block(heading, " ".join(source.split()) if is_prose else source, is_prose)
-
-
-def _plain(heading: Token) -> str:
-    parts = (" " if child.type == "softbreak" else child.content for child in heading.children or [])
-    return " ".join("".join(parts).split())
+            yield block(" ".join(source.split()) if is_prose else source, is_prose)
 
 
 def _packed(section: list[_Block]) -> list[str]:

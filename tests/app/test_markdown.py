@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from app.markdown import PARSER, is_heading, without_front_matter
+from app.markdown import PARSER, Headings, is_heading, plain, without_front_matter
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,21 @@ def test_a_paragraph_with_a_rule_right_below_it_is_none(text: str, expected: boo
     opening, inline = PARSER.parse(text)[:2]
     assert opening.type == "heading_open"
     assert is_heading(opening, inline) is expected
+
+
+def test_headings_end_those_of_their_level_and_deeper_and_the_title_is_left_out() -> None:
+    headings, paths = Headings(), list[str | None]()
+    tokens = PARSER.parse("# Fees\n## The *Mill*\n#### Food\n### [Tea](x)\n##\n### Cake\n# Ends\n")
+    for opening, inline in zip(tokens[::3], tokens[1::3], strict=True):
+        headings.enter(opening, inline)
+        paths.append(headings.path("The Mill"))
+    assert paths == ["Fees", "Fees", "Fees > Food", "Fees > Tea", "Fees", "Fees > Cake", "Ends"]
+    assert headings.count == 7
+
+
+def test_plain_words_have_no_marks() -> None:
+    inline = PARSER.parse("A *fine*\n[mill](http://a.b)\\\nwith `code`  ![and a wheel](x.png)")[1]
+    assert plain(inline) == "A fine mill with code and a wheel"
 
 
 MILL = "# The mill\n\nIt was sold in 1950.\n"

@@ -1,20 +1,22 @@
 """Text or Markdown -> passages: pieces that the teacher can hold in its prompt beside a question.
 
 Borders are those of headings, paragraphs and sentences, never inside a sentence. A passage knows its document's title
-and its nearest heading. A passage that starts with a word that points back ("It", "This custom") is shown with the
-sentence before it; `focus` is the part that is its own, whose facts are to be asked.
+and the headings above it. A passage that starts with a word that points back ("It", "This custom") is shown with the
+sentence before it, and one that starts with an item of a list with the sentence that introduces the list; `focus` is
+the part that is its own, whose facts are to be asked.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby
 
 import sentencex
 from markdown_it.token import Token
 
-from app.markdown import PARSER, is_heading, without_front_matter
+from app.markdown import Headings, first_heading, is_heading, plain, without_front_matter
+from worker.pairs.markup import tokens_of
 from worker.pairs.words import REMEMBERED
 
 SMALL_MODEL = 300_000_000
@@ -28,6 +30,9 @@ _POINTS_BACK = re.compile(
     r"|here|there|then|another)\b)",
     re.IGNORECASE,
 )
+_ITEM = "•"
+"""What stands between the sentence that introduces a list and the item shown behind it; a border of sentences."""
+_ITEM_BEHIND_LEAD = re.compile(rf"(?<=[:：]) {_ITEM} ")
 _ABBREVIATION_END = re.compile(r"\b(?:approx|ca|incl|excl|min|max|resp|cf)\.\s*$", re.IGNORECASE)
 
 
@@ -55,11 +60,56 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A paragraph, list item, table row or piece of code, as plain text, under its nearest heading."""
+    """A paragraph, list item, table row or piece of code, as plain text.
 
+    `heading` is the path of headings that it stands under; `section` counts the headings before it; `lead` is what
+    introduces the list whose item it begins.
+    """
+
+    section: int
     heading: str | None
     text: str
     prose: bool = True
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    text: str
+    lead: str
+
+
+class _Leads:
+    """The sentences that introduce the lists which are open: "You must not do any of these:"."""
+
+    def __init__(self) -> None:
+        self._open: list[str] = []
+        self._before_list = ""
+        self._begins_item = False
+
+    def see(self, token: Token) -> None:
+        """Follow lists as they open and close."""
+        match token.type:
+            case "bullet_list_open" | "ordered_list_open":
+                outer = self._open[-1] if self._open else ""
+                self._open.append(f"{outer} {self._before_list}".strip())
+            case "bullet_list_close" | "ordered_list_close":
+                self._open.pop()
+                self._before_list = ""
+            case "list_item_open":
+                self._begins_item = True
+            case "heading_open" | "table_open" | "fence" | "code_block" | "hr" | "blockquote_open":
+                self._before_list = ""
+            case _:
+                pass
+
+    def of(self, paragraph: str) -> str:
+        """What introduces the list whose item the paragraph begins, or nothing."""
+        lead = self._open[-1] if self._open and self._begins_item else ""
+        self._begins_item = False
+        introduces = paragraph.endswith((":", "："))
+        self._before_list = _cut(sentences_of(paragraph)[-1])[-1] if introduces else ""
+        return lead
 
 
 def words_for(parameters: int) -> int:
@@ -74,35 +124,38 @@ def words_for(parameters: int) -> int:
 
 def read_title(text: str) -> str | None:
     """The document's own first top heading, for a document posted without a title."""
-    tokens = PARSER.parse(_normalise(text)[:4000])
-    for token, inline in pairwise(tokens):
-        if token.type == "heading_open" and token.tag == "h1":
-            return _plain(inline) or None
-    return None
+    return first_heading(_normalise(text), levels="1")
 
 
 def split(document_id: str, title: str, text: str, words: int, first: int = 1) -> list[Passage]:
     """Cut a document into passages of about `words` words (at least one sentence); ids count from `first`."""
     passages: list[Passage] = []
     for heading, sentences in _sections(text, title):
-        for start, stop in _runs(sentences, words):
-            focus = " ".join(sentences[start:stop])
+        texts = [sentence.text for sentence in sentences]
+        for start, stop in _runs(texts, words):
+            focus = " ".join(texts[start:stop])
             begin = start
-            while begin > 0 and start - begin < 2 and _POINTS_BACK.match(sentences[begin]):
+            while begin > 0 and start - begin < 2 and _POINTS_BACK.match(texts[begin]):
                 begin -= 1
-            shown = " ".join(sentences[begin:stop])
+            lead = sentences[begin].lead
+            shown = " ".join([*([lead, _ITEM] if lead else []), *texts[begin:stop]])
             number = first + len(passages)
             passages.append(Passage(f"p{number:04d}", document_id, title, heading, shown, focus))
     return passages
 
 
-def blocks(text: str) -> Iterator[Block]:
+def blocks(text: str, title: str) -> Iterator[Block]:
     """The document's blocks in order, Markdown's marks taken off."""
-    heading: str | None = None
+    headings, leads = Headings(), _Leads()
     header: list[str] = []
     row: list[str] = []
     opening: Token | None = None
-    for token in PARSER.parse(_normalise(text)):
+
+    def block(text: str, prose: bool = True, lead: str = "") -> Block:
+        return Block(headings.count, headings.path(title), text, prose, lead)
+
+    for token in tokens_of(_normalise(text)):
+        leads.see(token)
         match token.type:
             case "heading_open" | "th_open" | "td_open":
                 opening = token
@@ -113,22 +166,22 @@ def blocks(text: str) -> Iterator[Block]:
             case "tr_close":
                 line = _table_row(header, row)
                 if line:
-                    yield Block(heading, line)
+                    yield block(line, prose=False)
             case "inline":
-                plain = _plain(token)
+                words = plain(token)
                 inside = opening.type if opening else ""
                 if opening and inside == "heading_open" and is_heading(opening, token):
-                    heading = plain or heading
+                    headings.enter(opening, token)
                 elif inside == "th_open":
-                    header.append(plain)
+                    header.append(words)
                 elif inside == "td_open":
-                    row.append(plain)
-                elif plain:
-                    yield Block(heading, plain)
+                    row.append(words)
+                elif words:
+                    yield block(words, lead=leads.of(words))
                 opening = None
             case "fence" | "code_block":
                 if token.content.strip():
-                    yield Block(heading, token.content.strip("\n"), prose=False)
+                    yield block(token.content.strip("\n"), prose=False)
             case _:
                 pass
 
@@ -137,7 +190,8 @@ def blocks(text: str) -> Iterator[Block]:
 def sentences_of(text: str) -> tuple[str, ...]:
     """Sentences of a paragraph, each on one line. Abbreviations, decimals and initials do not end one."""
     found: list[str] = []
-    for piece in sentencex.segment("en", " ".join(text.split())):
+    parts = _ITEM_BEHIND_LEAD.split(" ".join(text.split()))
+    for piece in (piece for part in parts for piece in sentencex.segment("en", part)):
         sentence = piece.strip()
         if found and (_ABBREVIATION_END.search(found[-1]) or not re.search(r"\w", sentence)):
             found[-1] = f"{found[-1]} {sentence}"
@@ -147,23 +201,21 @@ def sentences_of(text: str) -> tuple[str, ...]:
 
 
 def _normalise(text: str) -> str:
-    plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
-    return without_front_matter(plain)
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    return without_front_matter(lines)
 
 
-def _sections(text: str, title: str) -> Iterator[tuple[str | None, list[str]]]:
-    """(heading, sentences) for each run of blocks that share a heading; code is one sentence of its own."""
-    heading: str | None = None
-    sentences: list[str] = []
-    for block in blocks(text):
-        if block.heading != heading and sentences:
-            yield heading, sentences
-            sentences = []
-        heading = None if block.heading == title else block.heading
-        for sentence in sentences_of(block.text) if block.prose else [block.text]:
-            sentences += _cut(sentence)
-    if sentences:
-        yield heading, sentences
+def _sections(text: str, title: str) -> Iterator[tuple[str | None, list[_Sentence]]]:
+    """(heading, sentences) for the blocks between one heading and the next; code and a table's row are one each."""
+    for _, section in groupby(blocks(text, title), key=lambda block: block.section):
+        found = list(section)
+        yield found[0].heading, [sentence for block in found for sentence in _sentences_in(block)]
+
+
+def _sentences_in(block: Block) -> Iterator[_Sentence]:
+    whole = sentences_of(block.text) if block.prose else [block.text]
+    for number, piece in enumerate(piece for sentence in whole for piece in _cut(sentence)):
+        yield _Sentence(piece, "" if number else block.lead)
 
 
 def _cut(sentence: str) -> list[str]:
@@ -189,20 +241,8 @@ def _runs(sentences: list[str], words: int) -> Iterator[tuple[int, int]]:
     yield from [*runs, (start, len(sentences))]
 
 
-def _plain(token: Token) -> str:
-    """An inline token's words: links, emphasis and images give their text."""
-    parts: list[str] = []
-    for child in token.children or []:
-        if child.type in {"text", "code_inline"}:
-            parts.append(child.content)
-        elif child.type in {"softbreak", "hardbreak"}:
-            parts.append(" ")
-        elif child.type == "image":
-            parts.append(child.content)
-    return " ".join("".join(parts).split())
-
-
 def _table_row(header: list[str], row: list[str]) -> str:
-    """A row as a sentence that names its columns: "Part: seal; Price: 12 marks."."""
+    """A row as a sentence that names its columns: "Part: seal; Price: 12 marks."; no full stop comes twice."""
     cells = [f"{name}: {cell}" if name else cell for name, cell in zip(header, row, strict=False) if cell]
-    return "; ".join(cells) + "." if cells else ""
+    line = "; ".join(cells)
+    return line if not line or line.endswith((".", "!", "?", "…")) else f"{line}."

@@ -6,12 +6,13 @@ Writes `passages.jsonl`: id, document_id, title, heading, text (what the teacher
 from pathlib import Path
 from typing import Any
 
+from app.documents.text import first_words
 from app.errors import StageError
 from worker.pairs import passages as cutting
 from worker.pairs.model_size import parameters_of
 from worker.pairs.passages import Passage
 from worker.pairs.records import passage_records, write_lines
-from worker.stages import Progress, StageInputs
+from worker.stages import DocumentText, Progress, StageInputs
 
 
 def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
     found: list[Passage] = []
     empty: list[str] = []
     for number, document in enumerate(inputs.documents, 1):
-        title = document.title.strip() or cutting.read_title(document.text) or ""
+        title = _title_of(document)
         passages = cutting.split(document.id, title, document.text, words, first=len(found) + 1)
         if not passages:
             empty.append(f"{document.id} ({title})" if title else document.id)
@@ -37,3 +38,11 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
         )
     write_lines(out / "passages.jsonl", passage_records(found))
     return {"passages": len(found), "words": sum(len(passage.focus.split()) for passage in found)}
+
+
+def _title_of(document: DocumentText) -> str:
+    """What the document is called, or nothing: its first words, which stand in for a title, are no subject's name."""
+    posted = document.title.strip()
+    if posted == first_words(document.text):
+        posted = ""
+    return posted or cutting.read_title(document.text) or ""

@@ -1,5 +1,7 @@
 """From bytes to text, words and a title."""
 
+import time
+
 import pytest
 
 from app.documents.text import count_words, decode, make_title
@@ -40,7 +42,11 @@ def test_front_matter_counts_for_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "file_name", "title"),
     [
-        ("intro\n\n## The *Lamp* ##\n\nmore", "x.md", "The *Lamp*"),
+        ("intro\n\n## The *Lamp* ##\n\nmore", "x.md", "The Lamp"),
+        ("# The **Corrin** [Lamp](http://x.y)\n\nIt burns.", "x.md", "The Corrin Lamp"),
+        ("The lighthouse\n=====\n\n# Its lamp", None, "The lighthouse"),
+        ("```sh\n# needs root\n```\n\n## Setting up", None, "Setting up"),
+        ("> # Quoted\n\n#\n\nIt was sold.\n---\n\n## The mill", None, "The mill"),
         ("no heading here", "reports/Annual report 2031.final.md", "Annual report 2031.final"),
         ("no heading here", r"C:\docs\lamp.txt", "lamp"),
         (
@@ -57,3 +63,12 @@ def test_front_matter_counts_for_nothing() -> None:
 )
 def test_a_title_is_found(text: str, file_name: str | None, title: str) -> None:
     assert make_title(text, file_name) == title
+
+
+@pytest.mark.parametrize(
+    "text", ["# " + "# " * 20_000 + "x", "# x\n" * 20_000, "# " + "[" * 40_000, "# " + "![" * 20_000]
+)
+def test_headings_made_to_be_slow_are_read_at_once(text: str) -> None:
+    began = time.process_time()
+    assert make_title(text, "x.md")
+    assert time.process_time() - began < 1

@@ -34,6 +34,15 @@ def test_each_section_has_its_heading() -> None:
     assert passages[1].shown == "Orvenna (The lamp). It burns oil."
 
 
+def test_sections_of_the_same_name_stay_apart_and_tell_what_they_are_under() -> None:
+    text = "# Orvenna\n\n## Summer\n\n### Prices\n\nFour.\n\n## Winter\n\n### Prices\n\nSix.\n\n### Prices\n\nNine.\n"
+    assert [(passage.heading, passage.text) for passage in cut("doc_x", "Orvenna", text)] == [
+        ("Summer > Prices", "Four."),
+        ("Winter > Prices", "Six."),
+        ("Winter > Prices", "Nine."),
+    ]
+
+
 def test_a_paragraph_with_a_rule_below_it_is_kept_as_text() -> None:
     text = "The barn was painted\nby Otto Lind in 1931.\n---\nThe ferry leaves at noon.\n---\n"
     assert texts(text) == ["The barn was painted by Otto Lind in 1931.\n\nThe ferry leaves at noon."]

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from app.documents.text import make_title
 from app.errors import StageError
 from tests.worker.stages.conftest import MakeInputs
+from worker.pairs.facts import facts_of
+from worker.pairs.outline import outline_of
+from worker.pairs.records import passages_from
 from worker.stages import DocumentText, read
 
 TEXT = "# The Hollin Museum\n\nIt opened in 1962. A ticket costs 8 florins.\n\n## Staff\n\nThe director is Ada Pell.\n"
@@ -40,6 +44,32 @@ def test_passage_words_can_be_set_and_the_title_read_from_the_text(
         "It opened in 1962. A ticket costs 8 florins.", "The director is Ada Pell.",
     ]  # fmt: skip
     assert {passage["title"] for passage in passages} == {"The Hollin Museum"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The Pellworth Wind Organ was built in 1974 by Ada Pell. It has 40 pipes.",
+        "---\nlang: en\n---\nThe organ was built in 1974.",
+    ],
+)
+def test_first_words_that_stand_in_for_a_title_are_taken_for_none(
+    text: str, make_inputs: MakeInputs, folder: Callable[[str], Path]
+) -> None:
+    out = folder("read")
+    read.run(make_inputs(text, title=make_title(text, None)), out, lambda *_: None)
+    passages = passages_from(out / "passages.jsonl")
+    assert {passage.title for passage in passages} == {""}
+    outline = outline_of(passages)
+    assert outline.subject.name == ""
+    assert "" not in outline.names
+    assert "1974" in [fact.target for fact in facts_of(passages[0].focus, outline.subject.bare)]
+
+
+def test_a_title_that_the_text_begins_with_is_kept(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
+    out = folder("read")
+    read.run(make_inputs("Wind Organ was built in 1974. It has 40 pipes.", title="Wind Organ"), out, lambda *_: None)
+    assert {passage["title"] for passage in lines(out / "passages.jsonl")} == {"Wind Organ"}
 
 
 def test_a_document_without_text_says_so(make_inputs: MakeInputs, folder: Callable[[str], Path]) -> None:
