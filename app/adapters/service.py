@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -94,6 +95,7 @@ def create(services: Services, new: NewAdapter, key: str | None) -> Answer:
         with services.unit_of_work() as session:
             chosen = _documents(session, new.document_ids)  # before the parent, as a deletion locks them
             parent = find_parent(session, services, new.parent)
+            _check_versions(new.document_ids, chosen, parent)
             adapter, job = make(
                 session,
                 base_model=services.settings.base_model_name,
@@ -152,6 +154,27 @@ def _documents(session: Session, document_ids: Sequence[str]) -> Sequence[Docume
             field = f"document_ids.{number}"
             raise InvalidInput(f"The document {document_id} does not exist; post it first.", field=field)
     return [found[document_id] for document_id in wanted]
+
+
+def _check_versions(document_ids: Sequence[str], chosen: Sequence[Document], parent: Adapter | None) -> None:
+    """Refuse what was replaced beside another version of it: an adapter would learn answers that contradict.
+
+    A replaced document alone is taken: it may be meant. So is what a parent knows of one, which a child leaves out.
+
+    Raises:
+        InvalidInput: it names the first such document, and the one that replaced it.
+    """
+    inherited = [document for document in parent.documents if document.replaced_by is None] if parent else []
+    learnt = {document.id: document for document in [*chosen, *inherited]}
+    versions = Counter(document.external_id for document in learnt.values())
+    for document in chosen:
+        if document.replaced_by is not None and versions[document.external_id] > 1:
+            raise InvalidInput(
+                f"The document {document.id} was replaced by {document.replaced_by}, and another version of it is to "
+                f"be learnt as well (external_id {document.external_id!r}): their answers would contradict each "
+                "other. Name one version.",
+                field=f"document_ids.{document_ids.index(document.id)}",
+            )
 
 
 def _is_document(text: str) -> bool:
