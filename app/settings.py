@@ -163,6 +163,11 @@ class Settings(BaseSettings):
         return self.home / "models"
 
     @property
+    def artefact_cache(self) -> Path:
+        """Where copies of a remote store's adapters are kept, for the engine to read."""
+        return self.home / "cache"
+
+    @property
     def work_folder(self) -> Path:
         """Where jobs keep what is not finished: scratch files and checkpoints of this machine."""
         return self.home / "work"

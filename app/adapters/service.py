@@ -259,7 +259,7 @@ def forget(services: Services, adapter_id: str) -> None:
     with services.unit_of_work() as session:
         job_id = remove(session, adapter_id)
         with clearing(f"The adapter {adapter_id}"):
-            artefacts.delete(services.store, adapter_id, job_id)
+            artefacts.delete(services.store, services.settings.artefact_cache, adapter_id, job_id)
 
 
 def remove(session: Session, adapter_id: str) -> str:

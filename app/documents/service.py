@@ -147,7 +147,7 @@ def forget(services: Services, document_id: str, cascade: bool) -> list[str]:
         with clearing(f"The document {document_id}"):
             services.store.delete(f"documents/{document_id}")
             for adapter_id, job_id in gone:
-                artefacts.delete(services.store, adapter_id, job_id)
+                artefacts.delete(services.store, services.settings.artefact_cache, adapter_id, job_id)
     return [adapter_id for adapter_id, _ in gone]
 
 

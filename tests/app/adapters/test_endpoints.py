@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.ids import new_id
 from app.jobs.floors import FailedFloor
 from app.settings import get_settings
 from app.store import Store
-from tests.app.conftest import LIGHTHOUSE, REVISION, finish, post, start
+from tests.app.conftest import LIGHTHOUSE, REVISION, finish, post, serving, start
 
 
 def test_one_adapter_from_several_documents(api: httpx.Client) -> None:
@@ -233,6 +234,37 @@ def test_a_deleted_adapter_is_gone_with_all_that_was_its(api: httpx.Client, tmp_
     assert not store.is_whole(f"jobs/{job_id}/answer")
     assert api.get(f"/v1/documents/{taken['document']['id']}").status_code == 200
     assert api.delete(f"/v1/adapters/{adapter_id}").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["adapters/{adapter}", "documents/{document}?cascade=true"])
+def test_a_deleted_adapter_leaves_no_copy_of_a_remote_stores_files(
+    sqlite_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str
+) -> None:
+    monkeypatch.setenv("INGRAIN_STORE_URL", "memory://copies")
+    get_settings.cache_clear()
+    with serving(get_settings()) as api:
+        taken = post(api, alias="orvenna")
+        finish(taken, tmp_path)
+        adapter_id, cache = taken["adapter"]["id"], get_settings().artefact_cache
+        copy = Store(get_settings().resolved_store_url).local_folder(f"adapters/{adapter_id}", cache)
+        assert copy.is_relative_to(cache)
+        names = {"adapter": adapter_id, "document": taken["document"]["id"]}
+        assert api.delete(f"/v1/{path.format(**names)}").status_code == 204
+        assert not copy.exists()
+
+
+def test_copies_of_adapters_that_are_gone_are_swept_when_the_service_starts(
+    sqlite_database: str, tmp_path: Path
+) -> None:
+    copies = get_settings().artefact_cache / "adapters"
+    with serving(get_settings()) as api:
+        kept = post(api)["adapter"]["id"]
+    gone = new_id("adp")
+    for name in (kept, gone, ".fetching-1"):
+        (copies / name).mkdir(parents=True)
+        (copies / name / "adapter_model.safetensors").write_bytes(b"weights")
+    with serving(get_settings()):
+        assert {entry.name for entry in copies.iterdir()} == {kept, ".fetching-1"}
 
 
 @pytest.mark.parametrize("broken", ["adapters/", "jobs/"])
