@@ -112,7 +112,7 @@ def get_adapter_report(
     Held-out questions answered by the base model, the base model with retrieval, the teacher and the adapter; what
     became of general knowledge; how much of the documents the pairs cover; the training, time and tokens.
     """
-    report = service.report(session, parts.store, adapter_id)
+    report = service.report_of(session, parts.store, adapter_id)
     if (format_ or ("html" if report_page.is_wanted(request.headers.get("accept", "")) else "json")) == "html":
         return HTMLResponse(report_page.html(report), headers=report_page.HEADERS)
     response.headers["Vary"] = "Accept"

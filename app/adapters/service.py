@@ -232,7 +232,7 @@ def not_ready(adapter: Adapter, called: str) -> AdapterNotReady:
     )
 
 
-def report(session: Session, store: Store, adapter_id: str) -> Report:
+def report_of(session: Session, store: Store, adapter_id: str) -> Report:
     """What the adapter knows, and what it took to make.
 
     Raises:
@@ -240,8 +240,9 @@ def report(session: Session, store: Store, adapter_id: str) -> Report:
         AdapterNotReady: it was not examined yet.
     """
     adapter = get(session, adapter_id)
-    if adapter.report is not None:
-        return reports.view(adapter, adapter.report, artefacts.coverage_gaps(store, adapter.job.id))
+    report = queries.report_of(session, adapter.id)
+    if report is not None:
+        return reports.view(adapter, report, artefacts.coverage_gaps(store, adapter.job.id))
     if adapter.status != AdapterStatus.READY:
         raise not_ready(adapter, adapter_id)
     raise NotFound(f"The adapter {adapter_id} has no report.")

@@ -4,9 +4,11 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Engine, event
 
 from app.ids import new_id
 from app.jobs.floors import FailedFloor
@@ -133,6 +135,27 @@ def test_a_report_is_json_or_a_page_as_asked(api_on_sqlite: httpx.Client, tmp_pa
     assert api_on_sqlite.get(url, params={"format": "html"}).text == page.text
     assert api_on_sqlite.get(url, params={"format": "json"}, headers=browser).json() == as_json.json()
     assert api_on_sqlite.get(url, params={"format": "pdf"}).status_code == 422
+
+
+def test_reports_are_read_only_where_they_are_asked_for(api: httpx.Client, tmp_path: Path) -> None:
+    taken = post(api, alias="orvenna")
+    finish(taken, tmp_path)
+    adapter = f"/v1/adapters/{taken['adapter']['id']}"
+    statements: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        for path in ("/v1/models", "/v1/models/orvenna", "/v1/adapters", "/v1/jobs", adapter, f"{adapter}/pairs"):
+            assert api.get(path).status_code == 200
+        assert statements
+        assert not [statement for statement in statements if "adapters.report" in statement]
+        assert api.get(f"{adapter}/report").json()["recall"]["adapter"]["right"] == 4
+        assert [statement for statement in statements if "adapters.report" in statement]
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 def test_the_reports_shape_is_documented(api_on_sqlite: httpx.Client) -> None:
