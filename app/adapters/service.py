@@ -132,12 +132,10 @@ def find_parent(session: Session, services: Services, name: str | None) -> Adapt
     """
     if name is None:
         return None
-    alias = queries.find_alias(session, name) if _ALIAS.fullmatch(name) else None
-    adapter_id = alias.adapter_id if alias else name
-    adapter = queries.find(session, adapter_id) if is_id("adp", adapter_id) else None
+    adapter = find_called(session, name)
     if adapter is not None:
         documents.find_all(session, [document.id for document in adapter.documents], keep=True)
-    if adapter is None or queries.lock_job(session, adapter_id) is None:
+    if adapter is None or queries.lock_job(session, adapter.id) is None:
         raise InvalidInput(f"The adapter {name} does not exist; give the id or an alias of one.", field="parent")
     if adapter.status != AdapterStatus.READY:
         raise not_ready(adapter, name)
@@ -189,8 +187,35 @@ def get(session: Session, adapter_id: str) -> Adapter:
     """
     adapter = queries.find(session, adapter_id) if is_id("adp", adapter_id) else None
     if adapter is None:
-        raise NotFound(f"The adapter {adapter_id} does not exist.")
+        raise _unknown_adapter(adapter_id)
     return adapter
+
+
+def get_called(session: Session, name: str) -> Adapter:
+    """The adapter that `name` means, which is its id or an alias, with its documents and its job.
+
+    Raises:
+        NotFound: it means none.
+    """
+    adapter = find_called(session, name)
+    if adapter is None:
+        raise _unknown_adapter(name)
+    return adapter
+
+
+def find_called(session: Session, name: str) -> Adapter | None:
+    """The adapter that `name` means, which is its id or an alias, if it means one."""
+    alias = queries.find_alias(session, name) if _ALIAS.fullmatch(name) else None
+    adapter_id = alias.adapter_id if alias else name
+    return queries.find(session, adapter_id) if is_id("adp", adapter_id) else None
+
+
+def _unknown_adapter(name: str) -> NotFound:
+    return NotFound(f"The adapter {name} does not exist. GET /v1/adapters lists those that do, with their aliases.")
+
+
+def _unknown_alias(name: str) -> NotFound:
+    return NotFound(f"The alias {name} does not exist. GET /v1/aliases lists those that do.")
 
 
 def views(session: Session, adapters: Iterable[Adapter]) -> list[AdapterView]:
@@ -232,20 +257,20 @@ def not_ready(adapter: Adapter, called: str) -> AdapterNotReady:
     )
 
 
-def report_of(session: Session, store: Store, adapter_id: str) -> Report:
-    """What the adapter knows, and what it took to make.
+def report_of(session: Session, store: Store, name: str) -> Report:
+    """What the adapter knows, and what it took to make. `name` is its id or an alias.
 
     Raises:
         NotFound: there is no such adapter, or it was made without a report.
         AdapterNotReady: it was not examined yet.
     """
-    adapter = get(session, adapter_id)
+    adapter = get_called(session, name)
     report = queries.report_of(session, adapter.id)
     if report is not None:
         return reports.view(adapter, report, artefacts.coverage_gaps(store, adapter.job.id))
     if adapter.status != AdapterStatus.READY:
-        raise not_ready(adapter, adapter_id)
-    raise NotFound(f"The adapter {adapter_id} has no report.")
+        raise not_ready(adapter, name)
+    raise NotFound(f"The adapter {name} has no report.")
 
 
 def forget(services: Services, adapter_id: str) -> None:
@@ -273,7 +298,7 @@ def remove(session: Session, adapter_id: str) -> str:
     get(session, adapter_id)
     job = queries.lock_job(session, adapter_id)
     if job is None:
-        raise NotFound(f"The adapter {adapter_id} does not exist.")
+        raise _unknown_adapter(adapter_id)
     if job.status not in jobs.ENDED:
         raise Conflict(
             f"The adapter {adapter_id} is being made: its job {job.id} is {job.status}. Cancel the job first.",
@@ -292,7 +317,7 @@ def get_alias(session: Session, name: str) -> Alias:
     """
     alias = queries.find_alias(session, name) if _ALIAS.fullmatch(name) else None
     if alias is None:
-        raise NotFound(f"The alias {name} does not exist.")
+        raise _unknown_alias(name)
     return alias
 
 
@@ -319,7 +344,7 @@ def remove_alias(session: Session, name: str) -> None:
         NotFound: there is no such alias.
     """
     if not (_ALIAS.fullmatch(name) and queries.remove_alias(session, name)):
-        raise NotFound(f"The alias {name} does not exist.")
+        raise _unknown_alias(name)
 
 
 def list_aliases(session: Session, limit: int, cursor: str | None) -> tuple[Sequence[Alias], str | None]:

@@ -357,6 +357,34 @@ def test_a_bad_adapter_is_refused_with_the_field(api: httpx.Client, body: dict[s
     assert (answer.status_code, answer.json()["field"]) == (422, field)
 
 
+def test_an_alias_is_refused_in_words(api_on_sqlite: httpx.Client) -> None:
+    for path, body in (("documents", {"text": LIGHTHOUSE}), ("adapters", {"document_ids": ["doc_x"]})):
+        answer = api_on_sqlite.post(f"/v1/{path}", json={**body, "alias": "bad name"})
+        assert (answer.status_code, answer.json()["field"]) == (422, "alias")
+        assert "'bad name' is not a name: use up to 64 letters" in answer.json()["detail"]
+
+
+def test_an_adapter_is_read_by_an_alias_too(api: httpx.Client, tmp_path: Path) -> None:
+    taken = post(api, alias="orvenna")
+    finish(taken, tmp_path)
+    adapter_id = taken["adapter"]["id"]
+    assert api.get("/v1/adapters/orvenna").json()["id"] == adapter_id
+    for part in ("report", "pairs", "download"):
+        by_alias, by_id = (api.get(f"/v1/adapters/{name}/{part}") for name in ("orvenna", adapter_id))
+        assert (by_alias.status_code, by_alias.content) == (200, by_id.content)
+    assert adapter_id in api.get("/v1/adapters/orvenna/download").headers["Content-Disposition"]
+    assert api.delete("/v1/adapters/orvenna").status_code == 404, "only what was meant is deleted"
+
+
+@pytest.mark.parametrize("kind", ["adapters", "documents", "jobs", "aliases"])
+@pytest.mark.parametrize("name", ["{kind}_01k00000000000000000000000", "organ"])
+def test_what_does_not_exist_says_where_to_look(api_on_sqlite: httpx.Client, kind: str, name: str) -> None:
+    prefix = {"adapters": "adp", "documents": "doc", "jobs": "job", "aliases": "any"}[kind]
+    answer = api_on_sqlite.get(f"/v1/{kind}/{name.format(kind=prefix)}")
+    assert answer.status_code == 404
+    assert f"does not exist. GET /v1/{kind} lists those that do" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("name", ["adp_x", "a b", "smollm2-135m", "%00", "ü", "x" * 65])
 def test_a_bad_alias_is_refused(api: httpx.Client, name: str) -> None:
     body = {"adapter_id": "adp_01k00000000000000000000000"}
