@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from app.adapters import endpoints as adapters
+from app.adapters.removal import sweep_copies
 from app.auth import AccessControl, documented_bearer
 from app.catalogue import endpoints as catalogue
 from app.chat import endpoints as chat
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         relay = Relay(settings.resolved_redis_url, open_session)
         relay.start()
+        await run_in_threadpool(sweep_copies, services)
         try:
             yield
         finally:

@@ -97,7 +97,10 @@ class Adapter(Base):
     alias: Mapped[str | None] = mapped_column(String(64))
     sha256: Mapped[str | None] = mapped_column(String(64))
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)  # a large model's adapter can exceed 2 GiB
-    report: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    # With each answer to each question: loaded only where it is asked for.
+    report: Mapped[dict[str, Any] | None] = mapped_column(
+        JSON(none_as_null=True), deferred=True, deferred_raiseload=True
+    )
     failed_floors: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))  # None: not degraded
     user_metadata: Mapped[dict[str, Any]] = mapped_column("metadata")
     created_at: Mapped[datetime] = mapped_column(default=now)

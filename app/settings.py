@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     max_model_length: int = Field(2048, ge=128, description="Longest prompt plus answer, in tokens.")
 
     retrieval: Literal["bm25", "embeddings", "hybrid"] = Field(
-        "bm25", description="How a chat's `retrieval` ranks passages; the others need ingrain[embeddings]."
+        "bm25", description="How a chat's `retrieval` ranks passages; the others need the extra `embeddings`."
     )
 
     max_document_bytes: int = Field(5_000_000, ge=1, description="Largest document that is taken, in bytes.")
@@ -101,7 +101,10 @@ class Settings(BaseSettings):
     @classmethod
     def _has_embeddings(cls, value: str) -> str:
         if value != "bm25" and find_spec("wordllama") is None:
-            raise ValueError("embeddings are not installed: pip install 'ingrain[embeddings]', or set it to bm25")
+            raise ValueError(
+                "embeddings are not installed: pip install -e '.[embeddings]' in the repository's folder, or set it to "
+                "bm25"
+            )
         return value
 
     @field_validator("log_level", mode="before")
@@ -161,6 +164,11 @@ class Settings(BaseSettings):
     def model_cache(self) -> Path:
         """Where base models that Ingrain prepares itself are kept."""
         return self.home / "models"
+
+    @property
+    def artefact_cache(self) -> Path:
+        """Where copies of a remote store's adapters are kept, for the engine to read."""
+        return self.home / "cache"
 
     @property
     def work_folder(self) -> Path:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from app.adapters.queries import report_of
 from app.database import unit_of_work
 from app.ids import new_id
 from app.jobs import queries
@@ -45,6 +46,11 @@ def add_job(*, alias: str | None = None, text: str = TEXT, **settings: Any) -> s
 def get_job(job_id: str) -> Job:
     with unit_of_work() as session:
         return queries.get(session, job_id)
+
+
+def get_report(adapter_id: str) -> dict[str, Any] | None:
+    with unit_of_work() as session:
+        return report_of(session, adapter_id)
 
 
 def events(job_id: str) -> list[tuple[str, dict[str, Any]]]:

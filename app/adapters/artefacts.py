@@ -2,14 +2,17 @@
 
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Collection, Iterator
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any, Final
 
 from app.adapters.pair_filters import PairFilter
 from app.adapters.schemas import PairView
 from app.errors import NotFound
+from app.ids import is_id
 from app.pages import number_cursor
 from app.store import Store
 
@@ -100,7 +103,21 @@ class _Outlet(io.RawIOBase):
         return taken
 
 
-def delete(store: Store, adapter_id: str, job_id: str) -> None:
-    """Delete the adapter's files and all that its job made."""
+def delete(store: Store, cache: Path, adapter_id: str, job_id: str) -> None:
+    """Delete the adapter's files with their local copy in `cache`, and all that its job made."""
     store.delete(f"adapters/{adapter_id}")
+    delete_copy(cache, adapter_id)
     store.delete(f"jobs/{job_id}")
+
+
+def delete_copy(cache: Path, adapter_id: str) -> None:
+    """Delete the local copy of the adapter's files, if there is one."""
+    copy = cache / "adapters" / adapter_id
+    if copy.exists():
+        shutil.rmtree(copy)
+
+
+def copies(cache: Path) -> list[str]:
+    """The adapters of which there is a local copy, by id."""
+    folder = cache / "adapters"
+    return [entry.name for entry in folder.iterdir() if is_id("adp", entry.name)] if folder.is_dir() else []

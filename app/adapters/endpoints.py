@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -40,6 +40,8 @@ from app.problems import problems
 
 router = APIRouter(prefix="/adapters", tags=["adapters"])
 aliases = APIRouter(prefix="/aliases", tags=["aliases"])
+
+AdapterName = Annotated[str, Path(description="Its id, or an alias.")]
 
 
 @router.post(
@@ -79,9 +81,9 @@ def list_adapters(
 
 
 @router.get("/{adapter_id}", operation_id="getAdapter", summary="Get an adapter", responses=problems(NotFound))
-def get_adapter(adapter_id: str, session: Database) -> AdapterView:
+def get_adapter(adapter_id: AdapterName, session: Database) -> AdapterView:
     """What it was made from and how, whether it can answer, and by which names."""
-    return service.views(session, [service.get(session, adapter_id)])[0]
+    return service.views(session, [service.get_called(session, adapter_id)])[0]
 
 
 @router.get(
@@ -98,7 +100,7 @@ def get_adapter(adapter_id: str, session: Database) -> AdapterView:
     },
 )
 def get_adapter_report(
-    adapter_id: str,
+    adapter_id: AdapterName,
     session: Database,
     parts: Parts,
     request: Request,
@@ -112,7 +114,7 @@ def get_adapter_report(
     Held-out questions answered by the base model, the base model with retrieval, the teacher and the adapter; what
     became of general knowledge; how much of the documents the pairs cover; the training, time and tokens.
     """
-    report = service.report(session, parts.store, adapter_id)
+    report = service.report_of(session, parts.store, adapter_id)
     if (format_ or ("html" if report_page.is_wanted(request.headers.get("accept", "")) else "json")) == "html":
         return HTMLResponse(report_page.html(report), headers=report_page.HEADERS)
     response.headers["Vary"] = "Accept"
@@ -126,14 +128,14 @@ def get_adapter_report(
     responses=problems(NotFound, AdapterNotReady, InvalidInput),
 )
 def list_adapter_pairs(
-    adapter_id: str, parts: Parts, filters: PairFilters, limit: Limit = 20, cursor: Cursor = None
+    adapter_id: AdapterName, parts: Parts, filters: PairFilters, limit: Limit = 20, cursor: Cursor = None
 ) -> Page[PairView]:
     """The questions, the teacher's answers, and the passages that they come from. There before the adapter is ready.
 
     Filters narrow the list together; a cursor belongs to the filters that it came with.
     """
     with parts.unit_of_work(reads_only=True) as session:
-        adapter = service.get(session, adapter_id)
+        adapter = service.get_called(session, adapter_id)
         if "answer" not in adapter.job.finished_stages:
             raise service.not_ready(adapter, adapter_id)
         job_id, stale = adapter.job.id, stale_documents(adapter)
@@ -154,14 +156,14 @@ def list_adapter_pairs(
         **problems(NotFound, AdapterNotReady),
     },
 )
-def download_adapter(adapter_id: str, parts: Parts) -> StreamingResponse:
+def download_adapter(adapter_id: AdapterName, parts: Parts) -> StreamingResponse:
     """Its files in PEFT's own layout, `adapter_config.json` and `adapter_model.safetensors`, as a ZIP archive."""
     with parts.unit_of_work(reads_only=True) as session:
-        adapter = service.get(session, adapter_id)
+        adapter = service.get_called(session, adapter_id)
         if adapter.status != AdapterStatus.READY:
             raise service.not_ready(adapter, adapter_id)
-    headers = {"Content-Disposition": f'attachment; filename="{adapter_id}.zip"', "ETag": f'"{adapter.sha256}"'}
-    chunks = artefacts.zip_chunks(parts.store, adapter_id)
+    headers = {"Content-Disposition": f'attachment; filename="{adapter.id}.zip"', "ETag": f'"{adapter.sha256}"'}
+    chunks = artefacts.zip_chunks(parts.store, adapter.id)
     return StreamingResponse(chunks, media_type="application/zip", headers=headers)
 
 

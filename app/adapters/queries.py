@@ -1,7 +1,8 @@
 """The SQL of adapters and aliases."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, Insert, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,6 +21,16 @@ def find(session: Session, adapter_id: str) -> Adapter | None:
     """The adapter with its documents and its job, if it exists."""
     statement = select(Adapter).where(Adapter.id == adapter_id)
     return session.scalar(statement.options(selectinload(Adapter.documents), selectinload(Adapter.job)))
+
+
+def report_of(session: Session, adapter_id: str) -> dict[str, Any] | None:
+    """The adapter's report as its job left it; None where there is none."""
+    return session.scalar(select(Adapter.report).where(Adapter.id == adapter_id))
+
+
+def existing(session: Session, adapter_ids: Collection[str]) -> set[str]:
+    """Those of the adapters that exist."""
+    return set(session.scalars(select(Adapter.id).where(Adapter.id.in_(adapter_ids))))
 
 
 def list_page(session: Session, *, limit: int, cursor: str | None, status: AdapterStatus | None) -> Sequence[Adapter]:

@@ -4,6 +4,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.adapters import artefacts, queries
 from app.dependencies import Services
 from app.errors import IngrainError, NotReady
 
@@ -32,3 +35,18 @@ async def unload(parts: Services, adapter_id: str) -> None:
         await parts.engines.unload(adapter_id)
     except IngrainError as error:
         logger.warning("The engine did not unload %s: %s", adapter_id, error.detail)
+
+
+def sweep_copies(parts: Services) -> None:
+    """Delete the local copies of adapters that were deleted elsewhere, or while a chat fetched them."""
+    cache = parts.settings.artefact_cache
+    copies = artefacts.copies(cache)
+    if not copies:
+        return
+    try:
+        with parts.unit_of_work(reads_only=True) as session:
+            kept = queries.existing(session, copies)
+        for adapter_id in set(copies) - kept:
+            artefacts.delete_copy(cache, adapter_id)
+    except (OSError, SQLAlchemyError) as error:
+        logger.warning("Copies of deleted adapters may be left in %s: %s", cache, error)

@@ -15,7 +15,8 @@ from app.validation import clean_metadata
 AliasName = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        max_length=64,
+        json_schema_extra={"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"},  # `check_alias` says it in words
         description="A name to chat by: letters, digits, '.', '_' and '-', at most 64.",
         examples=["handbook"],
     ),

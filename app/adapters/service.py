@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -94,6 +95,7 @@ def create(services: Services, new: NewAdapter, key: str | None) -> Answer:
         with services.unit_of_work() as session:
             chosen = _documents(session, new.document_ids)  # before the parent, as a deletion locks them
             parent = find_parent(session, services, new.parent)
+            _check_versions(new.document_ids, chosen, parent)
             adapter, job = make(
                 session,
                 base_model=services.settings.base_model_name,
@@ -130,12 +132,10 @@ def find_parent(session: Session, services: Services, name: str | None) -> Adapt
     """
     if name is None:
         return None
-    alias = queries.find_alias(session, name) if _ALIAS.fullmatch(name) else None
-    adapter_id = alias.adapter_id if alias else name
-    adapter = queries.find(session, adapter_id) if is_id("adp", adapter_id) else None
+    adapter = find_called(session, name)
     if adapter is not None:
         documents.find_all(session, [document.id for document in adapter.documents], keep=True)
-    if adapter is None or queries.lock_job(session, adapter_id) is None:
+    if adapter is None or queries.lock_job(session, adapter.id) is None:
         raise InvalidInput(f"The adapter {name} does not exist; give the id or an alias of one.", field="parent")
     if adapter.status != AdapterStatus.READY:
         raise not_ready(adapter, name)
@@ -154,6 +154,27 @@ def _documents(session: Session, document_ids: Sequence[str]) -> Sequence[Docume
     return [found[document_id] for document_id in wanted]
 
 
+def _check_versions(document_ids: Sequence[str], chosen: Sequence[Document], parent: Adapter | None) -> None:
+    """Refuse what was replaced beside another version of it: an adapter would learn answers that contradict.
+
+    A replaced document alone is taken: it may be meant. So is what a parent knows of one, which a child leaves out.
+
+    Raises:
+        InvalidInput: it names the first such document, and the one that replaced it.
+    """
+    inherited = [document for document in parent.documents if document.replaced_by is None] if parent else []
+    learnt = {document.id: document for document in [*chosen, *inherited]}
+    versions = Counter(document.external_id for document in learnt.values())
+    for document in chosen:
+        if document.replaced_by is not None and versions[document.external_id] > 1:
+            raise InvalidInput(
+                f"The document {document.id} was replaced by {document.replaced_by}, and another version of it is to "
+                f"be learnt as well (external_id {document.external_id!r}): their answers would contradict each "
+                "other. Name one version.",
+                field=f"document_ids.{document_ids.index(document.id)}",
+            )
+
+
 def _is_document(text: str) -> bool:
     return is_id("doc", text)
 
@@ -166,8 +187,35 @@ def get(session: Session, adapter_id: str) -> Adapter:
     """
     adapter = queries.find(session, adapter_id) if is_id("adp", adapter_id) else None
     if adapter is None:
-        raise NotFound(f"The adapter {adapter_id} does not exist.")
+        raise _unknown_adapter(adapter_id)
     return adapter
+
+
+def get_called(session: Session, name: str) -> Adapter:
+    """The adapter that `name` means, which is its id or an alias, with its documents and its job.
+
+    Raises:
+        NotFound: it means none.
+    """
+    adapter = find_called(session, name)
+    if adapter is None:
+        raise _unknown_adapter(name)
+    return adapter
+
+
+def find_called(session: Session, name: str) -> Adapter | None:
+    """The adapter that `name` means, which is its id or an alias, if it means one."""
+    alias = queries.find_alias(session, name) if _ALIAS.fullmatch(name) else None
+    adapter_id = alias.adapter_id if alias else name
+    return queries.find(session, adapter_id) if is_id("adp", adapter_id) else None
+
+
+def _unknown_adapter(name: str) -> NotFound:
+    return NotFound(f"The adapter {name} does not exist. GET /v1/adapters lists those that do, with their aliases.")
+
+
+def _unknown_alias(name: str) -> NotFound:
+    return NotFound(f"The alias {name} does not exist. GET /v1/aliases lists those that do.")
 
 
 def views(session: Session, adapters: Iterable[Adapter]) -> list[AdapterView]:
@@ -209,19 +257,20 @@ def not_ready(adapter: Adapter, called: str) -> AdapterNotReady:
     )
 
 
-def report(session: Session, store: Store, adapter_id: str) -> Report:
-    """What the adapter knows, and what it took to make.
+def report_of(session: Session, store: Store, name: str) -> Report:
+    """What the adapter knows, and what it took to make. `name` is its id or an alias.
 
     Raises:
         NotFound: there is no such adapter, or it was made without a report.
         AdapterNotReady: it was not examined yet.
     """
-    adapter = get(session, adapter_id)
-    if adapter.report is not None:
-        return reports.view(adapter, adapter.report, artefacts.coverage_gaps(store, adapter.job.id))
+    adapter = get_called(session, name)
+    report = queries.report_of(session, adapter.id)
+    if report is not None:
+        return reports.view(adapter, report, artefacts.coverage_gaps(store, adapter.job.id))
     if adapter.status != AdapterStatus.READY:
-        raise not_ready(adapter, adapter_id)
-    raise NotFound(f"The adapter {adapter_id} has no report.")
+        raise not_ready(adapter, name)
+    raise NotFound(f"The adapter {name} has no report.")
 
 
 def forget(services: Services, adapter_id: str) -> None:
@@ -236,7 +285,7 @@ def forget(services: Services, adapter_id: str) -> None:
     with services.unit_of_work() as session:
         job_id = remove(session, adapter_id)
         with clearing(f"The adapter {adapter_id}"):
-            artefacts.delete(services.store, adapter_id, job_id)
+            artefacts.delete(services.store, services.settings.artefact_cache, adapter_id, job_id)
 
 
 def remove(session: Session, adapter_id: str) -> str:
@@ -249,7 +298,7 @@ def remove(session: Session, adapter_id: str) -> str:
     get(session, adapter_id)
     job = queries.lock_job(session, adapter_id)
     if job is None:
-        raise NotFound(f"The adapter {adapter_id} does not exist.")
+        raise _unknown_adapter(adapter_id)
     if job.status not in jobs.ENDED:
         raise Conflict(
             f"The adapter {adapter_id} is being made: its job {job.id} is {job.status}. Cancel the job first.",
@@ -268,7 +317,7 @@ def get_alias(session: Session, name: str) -> Alias:
     """
     alias = queries.find_alias(session, name) if _ALIAS.fullmatch(name) else None
     if alias is None:
-        raise NotFound(f"The alias {name} does not exist.")
+        raise _unknown_alias(name)
     return alias
 
 
@@ -295,7 +344,7 @@ def remove_alias(session: Session, name: str) -> None:
         NotFound: there is no such alias.
     """
     if not (_ALIAS.fullmatch(name) and queries.remove_alias(session, name)):
-        raise NotFound(f"The alias {name} does not exist.")
+        raise _unknown_alias(name)
 
 
 def list_aliases(session: Session, limit: int, cursor: str | None) -> tuple[Sequence[Alias], str | None]:

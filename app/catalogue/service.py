@@ -6,10 +6,9 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from app.adapters import queries
-from app.adapters.service import not_ready
+from app.adapters.service import find_called, not_ready
 from app.catalogue.schemas import ModelList, ModelView
 from app.errors import Conflict, UnknownModel, WrongBaseModel
-from app.ids import is_id
 from app.models import Adapter, AdapterStatus
 from app.settings import Settings
 
@@ -49,7 +48,7 @@ def resolve(session: Session, settings: Settings, name: str) -> Target:
     base = settings.base_model_name
     if name in {base, settings.base_model}:
         return Target(name, base, None, _BASE_CREATED)
-    adapter = _adapter(session, name)
+    adapter = find_called(session, name)
     if adapter is None:
         raise UnknownModel(
             f"The model {name!r} does not exist: it is neither an adapter's id, an alias nor the base model {base!r}. "
@@ -100,13 +99,6 @@ def _why_not_served(adapter: Adapter, settings: Settings, called: str) -> Confli
             headers=_NO_RETRY,
         )
     return None
-
-
-def _adapter(session: Session, name: str) -> Adapter | None:
-    if is_id("adp", name):
-        return queries.find(session, name)
-    alias = queries.find_alias(session, name) if name.isascii() and name.isprintable() else None
-    return queries.find(session, alias.adapter_id) if alias else None
 
 
 def get_model(session: Session, settings: Settings, name: str) -> ModelView:

@@ -65,7 +65,7 @@ async def _adapter(services: Services, target: Target) -> AdapterFiles | None:
     """The adapter with its files where the engine can read them; None for the base model."""
     if target.adapter_id is None:
         return None
-    path, cache = f"adapters/{target.adapter_id}", services.settings.home / "cache"
+    path, cache = f"adapters/{target.adapter_id}", services.settings.artefact_cache
     return AdapterFiles(target.adapter_id, await run_in_threadpool(services.store.local_folder, path, cache))
 
 

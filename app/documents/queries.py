@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from app.models import Document
@@ -57,10 +57,17 @@ def remove(session: Session, document: Document) -> None:
 def list_page(
     session: Session, *, limit: int, cursor: str | None, external_id: str | None = None
 ) -> Sequence[Document]:
-    """Up to `limit` documents, newest first; `cursor` is the last id of the page before."""
-    statement = select(Document).order_by(Document.id.desc()).limit(limit)
+    """Up to `limit` documents, newest first; `cursor` is the last id of the page before.
+
+    Of those under one external id the current one comes first: of many posted at once it need not be the newest.
+    """
+    current = Document.replaced_by.is_(None)
+    statement = select(Document).limit(limit)
     if external_id is not None:
-        statement = statement.where(Document.external_id == external_id)
+        statement = statement.where(Document.external_id == external_id).order_by(current.desc())
     if cursor is not None:
-        statement = statement.where(Document.id < cursor)
-    return session.scalars(statement).all()
+        behind: ColumnElement[bool] = Document.id < cursor
+        if external_id is not None:
+            behind = ~current & (behind | select(Document.id).where(Document.id == cursor, current).exists())
+        statement = statement.where(behind)
+    return session.scalars(statement.order_by(Document.id.desc())).all()

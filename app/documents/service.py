@@ -125,8 +125,12 @@ def get(session: Session, document_id: str) -> Document:
     """
     document = queries.find(session, document_id) if is_id("doc", document_id) else None
     if document is None:
-        raise NotFound(f"The document {document_id} does not exist.")
+        raise _unknown(document_id)
     return document
+
+
+def _unknown(document_id: str) -> NotFound:
+    return NotFound(f"The document {document_id} does not exist. GET /v1/documents lists those that do.")
 
 
 def forget(services: Services, document_id: str, cascade: bool) -> list[str]:
@@ -147,7 +151,7 @@ def forget(services: Services, document_id: str, cascade: bool) -> list[str]:
         with clearing(f"The document {document_id}"):
             services.store.delete(f"documents/{document_id}")
             for adapter_id, job_id in gone:
-                artefacts.delete(services.store, adapter_id, job_id)
+                artefacts.delete(services.store, services.settings.artefact_cache, adapter_id, job_id)
     return [adapter_id for adapter_id, _ in gone]
 
 
@@ -155,7 +159,7 @@ def _remove(session: Session, document_id: str, cascade: bool) -> list[tuple[str
     get(session, document_id)
     document = queries.lock(session, document_id)
     if document is None:
-        raise NotFound(f"The document {document_id} does not exist.")
+        raise _unknown(document_id)
     made = adapter_rows.made_from(session, document_id)
     if made and not cascade:
         raise Conflict(

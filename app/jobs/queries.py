@@ -36,8 +36,13 @@ def get(session: Session, job_id: str) -> Job:
     statement = select(Job).where(Job.id == job_id).options(selectinload(Job.adapter))
     job = session.scalar(statement.execution_options(populate_existing=True))
     if job is None:
-        raise NotFound(f"The job {job_id} does not exist.")
+        raise unknown(job_id)
     return job
+
+
+def unknown(job_id: str) -> NotFound:
+    """The error for a job that does not exist."""
+    return NotFound(f"The job {job_id} does not exist. GET /v1/jobs lists those that do.")
 
 
 def list_page(
@@ -208,5 +213,5 @@ def _locked(session: Session, job_id: str) -> Job:
     statement = select(Job).where(Job.id == job_id).with_for_update()
     job = session.scalar(statement.execution_options(populate_existing=True))
     if job is None:
-        raise NotFound(f"The job {job_id} does not exist.")
+        raise unknown(job_id)
     return job

@@ -110,5 +110,5 @@ async def follow(unit_of_work: UnitOfWork, job_id: str, after: int) -> AsyncIter
 
 def _existing(job_id: str) -> str:
     if not is_id("job", job_id):
-        raise NotFound(f"The job {job_id} does not exist.")
+        raise queries.unknown(job_id)
     return job_id

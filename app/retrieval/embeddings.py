@@ -26,7 +26,7 @@ def load_embeddings() -> Any:
     except ImportError as error:
         raise ConfigurationError(
             f"INGRAIN_RETRIEVAL asks for embeddings, and they are not installed ({error}): "
-            "pip install 'ingrain[embeddings]', or set INGRAIN_RETRIEVAL=bm25."
+            "pip install -e '.[embeddings]' in the repository's folder, or set INGRAIN_RETRIEVAL=bm25."
         ) from error
     finally:
         root.handlers[:], root.level = handlers, level  # the package sets up logging for the whole process

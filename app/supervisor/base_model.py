@@ -36,7 +36,9 @@ def prepare_base_model(settings: Settings, tell: Tell, is_stopped: IsStopped = l
         StoppedEarly: somebody asked to stop.
     """
     if importlib.util.find_spec("torch") is None:
-        raise ConfigurationError("What trains and serves models is not installed. Install ingrain[worker].")
+        raise ConfigurationError(
+            "What trains and serves models is not installed: pip install -e '.[worker]' in the repository's folder."
+        )
     log = settings.home / "logs" / "base-model.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     words = [settings.base_model, str(settings.model_cache)]

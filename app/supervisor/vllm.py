@@ -101,7 +101,8 @@ def check_vllm(settings: Settings) -> None:
         raise ConfigurationError(
             f"vLLM is not installed for {python}. Install it in an environment of its own and name its interpreter: "
             f"python3 -m venv ~/vllm && ~/vllm/bin/pip install {_REQUIREMENT}, then "
-            "INGRAIN_VLLM_PYTHON=~/vllm/bin/python. Or install ingrain[vllm], or use the embedded engine."
+            "INGRAIN_VLLM_PYTHON=~/vllm/bin/python. Or pip install -e '.[vllm]' in the repository's folder, or use the "
+            "embedded engine."
         )
 
 

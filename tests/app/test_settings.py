@@ -40,7 +40,7 @@ def test_embeddings_need_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INGRAIN_RETRIEVAL", "hybrid")
     assert Settings().retrieval == "hybrid"
     monkeypatch.setitem(sys.modules, "wordllama", None)  # as Python has it where a package is not installed
-    with pytest.raises(ValidationError, match=r"pip install 'ingrain\[embeddings\]', or set it to bm25"):
+    with pytest.raises(ValidationError, match=r"pip install -e '\.\[embeddings\]' .*, or set it to bm25"):
         Settings()
     monkeypatch.setenv("INGRAIN_RETRIEVAL", "bm25")
     assert Settings().retrieval == "bm25"

@@ -15,7 +15,7 @@ from app.jobs import leases, queries
 from app.models import STAGES, AdapterStatus, Alias, Job, JobStatus
 from app.settings import get_settings
 from app.store import get_store
-from tests.jobs import TEXT, add_job, event_types, events, get_job, wait_until
+from tests.jobs import TEXT, add_job, event_types, events, get_job, get_report, wait_until
 from tests.worker.conftest import is_running, small
 from worker.base_model import resolve_base_model
 from worker.runner import Runner
@@ -73,7 +73,7 @@ def test_a_job_runs_from_queued_to_a_ready_adapter(small_home: Path, database: s
     assert adapter.base_revision == fingerprint_of(small_home / "small-model")
     assert adapter.sha256 == hashlib.sha256(weights).hexdigest()
     assert adapter.size_bytes == len(weights) + 2
-    assert adapter.report == {"recall": {"adapter": {"right": 3, "of": 4}}}
+    assert get_report(adapter.id) == {"recall": {"adapter": {"right": 3, "of": 4}}}
     assert set(store.manifest(f"adapters/{adapter.id}")["files"]) == {
         "adapter_config.json",
         "adapter_model.safetensors",

@@ -4,14 +4,17 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Engine, event
 
+from app.ids import new_id
 from app.jobs.floors import FailedFloor
 from app.settings import get_settings
 from app.store import Store
-from tests.app.conftest import LIGHTHOUSE, REVISION, finish, post, start
+from tests.app.conftest import LIGHTHOUSE, REVISION, finish, post, serving, start
 
 
 def test_one_adapter_from_several_documents(api: httpx.Client) -> None:
@@ -134,6 +137,27 @@ def test_a_report_is_json_or_a_page_as_asked(api_on_sqlite: httpx.Client, tmp_pa
     assert api_on_sqlite.get(url, params={"format": "pdf"}).status_code == 422
 
 
+def test_reports_are_read_only_where_they_are_asked_for(api: httpx.Client, tmp_path: Path) -> None:
+    taken = post(api, alias="orvenna")
+    finish(taken, tmp_path)
+    adapter = f"/v1/adapters/{taken['adapter']['id']}"
+    statements: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        for path in ("/v1/models", "/v1/models/orvenna", "/v1/adapters", "/v1/jobs", adapter, f"{adapter}/pairs"):
+            assert api.get(path).status_code == 200
+        assert statements
+        assert not [statement for statement in statements if "adapters.report" in statement]
+        assert api.get(f"{adapter}/report").json()["recall"]["adapter"]["right"] == 4
+        assert [statement for statement in statements if "adapters.report" in statement]
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
 def test_the_reports_shape_is_documented(api_on_sqlite: httpx.Client) -> None:
     schema = api_on_sqlite.get("/openapi.json").json()
     content = schema["paths"]["/v1/adapters/{adapter_id}/report"]["get"]["responses"]["200"]["content"]
@@ -235,6 +259,37 @@ def test_a_deleted_adapter_is_gone_with_all_that_was_its(api: httpx.Client, tmp_
     assert api.delete(f"/v1/adapters/{adapter_id}").status_code == 404
 
 
+@pytest.mark.parametrize("path", ["adapters/{adapter}", "documents/{document}?cascade=true"])
+def test_a_deleted_adapter_leaves_no_copy_of_a_remote_stores_files(
+    sqlite_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str
+) -> None:
+    monkeypatch.setenv("INGRAIN_STORE_URL", "memory://copies")
+    get_settings.cache_clear()
+    with serving(get_settings()) as api:
+        taken = post(api, alias="orvenna")
+        finish(taken, tmp_path)
+        adapter_id, cache = taken["adapter"]["id"], get_settings().artefact_cache
+        copy = Store(get_settings().resolved_store_url).local_folder(f"adapters/{adapter_id}", cache)
+        assert copy.is_relative_to(cache)
+        names = {"adapter": adapter_id, "document": taken["document"]["id"]}
+        assert api.delete(f"/v1/{path.format(**names)}").status_code == 204
+        assert not copy.exists()
+
+
+def test_copies_of_adapters_that_are_gone_are_swept_when_the_service_starts(
+    sqlite_database: str, tmp_path: Path
+) -> None:
+    copies = get_settings().artefact_cache / "adapters"
+    with serving(get_settings()) as api:
+        kept = post(api)["adapter"]["id"]
+    gone = new_id("adp")
+    for name in (kept, gone, ".fetching-1"):
+        (copies / name).mkdir(parents=True)
+        (copies / name / "adapter_model.safetensors").write_bytes(b"weights")
+    with serving(get_settings()):
+        assert {entry.name for entry in copies.iterdir()} == {kept, ".fetching-1"}
+
+
 @pytest.mark.parametrize("broken", ["adapters/", "jobs/"])
 def test_where_the_store_fails_the_same_request_finishes_the_deletion(
     api: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
@@ -300,6 +355,34 @@ def test_aliases_are_pointed_and_forgotten(api: httpx.Client, tmp_path: Path) ->
 def test_a_bad_adapter_is_refused_with_the_field(api: httpx.Client, body: dict[str, object], field: str) -> None:
     answer = api.post("/v1/adapters", json=body)
     assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+def test_an_alias_is_refused_in_words(api_on_sqlite: httpx.Client) -> None:
+    for path, body in (("documents", {"text": LIGHTHOUSE}), ("adapters", {"document_ids": ["doc_x"]})):
+        answer = api_on_sqlite.post(f"/v1/{path}", json={**body, "alias": "bad name"})
+        assert (answer.status_code, answer.json()["field"]) == (422, "alias")
+        assert "'bad name' is not a name: use up to 64 letters" in answer.json()["detail"]
+
+
+def test_an_adapter_is_read_by_an_alias_too(api: httpx.Client, tmp_path: Path) -> None:
+    taken = post(api, alias="orvenna")
+    finish(taken, tmp_path)
+    adapter_id = taken["adapter"]["id"]
+    assert api.get("/v1/adapters/orvenna").json()["id"] == adapter_id
+    for part in ("report", "pairs", "download"):
+        by_alias, by_id = (api.get(f"/v1/adapters/{name}/{part}") for name in ("orvenna", adapter_id))
+        assert (by_alias.status_code, by_alias.content) == (200, by_id.content)
+    assert adapter_id in api.get("/v1/adapters/orvenna/download").headers["Content-Disposition"]
+    assert api.delete("/v1/adapters/orvenna").status_code == 404, "only what was meant is deleted"
+
+
+@pytest.mark.parametrize("kind", ["adapters", "documents", "jobs", "aliases"])
+@pytest.mark.parametrize("name", ["{kind}_01k00000000000000000000000", "organ"])
+def test_what_does_not_exist_says_where_to_look(api_on_sqlite: httpx.Client, kind: str, name: str) -> None:
+    prefix = {"adapters": "adp", "documents": "doc", "jobs": "job", "aliases": "any"}[kind]
+    answer = api_on_sqlite.get(f"/v1/{kind}/{name.format(kind=prefix)}")
+    assert answer.status_code == 404
+    assert f"does not exist. GET /v1/{kind} lists those that do" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("name", ["adp_x", "a b", "smollm2-135m", "%00", "ü", "x" * 65])

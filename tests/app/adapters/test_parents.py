@@ -74,10 +74,31 @@ def test_a_replaced_document_that_a_child_is_to_know_is_refused(api: httpx.Clien
     finish(old, tmp_path)
     new = post(api, text=NEWS, external_id="manual/1")["document"]["id"]
     named = {"document_ids": [old["document"]["id"], new], "parent": old["adapter"]["id"]}
-    answer = api.post("/v1/adapters", json=named)
-    assert (answer.status_code, answer.json()["field"]) == (422, "document_ids")
-    assert f"was replaced by {new}" in answer.json()["detail"]
+    for ids, field in (([old["document"]["id"]], "document_ids"), (named["document_ids"], "document_ids.0")):
+        answer = api.post("/v1/adapters", json={**named, "document_ids": ids})
+        assert (answer.status_code, answer.json()["field"]) == (422, field)
+        assert f"was replaced by {new}" in answer.json()["detail"]
     assert api.post("/v1/adapters", json={**named, "document_ids": [new]}).status_code == 202
+
+
+def test_two_versions_of_a_document_are_not_learnt_together(api: httpx.Client, tmp_path: Path) -> None:
+    texts = [LIGHTHOUSE, NEWS, f"{NEWS} It is white."]
+    first, second, third = (post(api, text=text, external_id="manual/1") for text in texts)
+    other = post(api, text=OTHER)["document"]["id"]
+    finish(third, tmp_path)
+    old, newer, current = (taken["document"]["id"] for taken in (first, second, third))
+    parent = {"parent": third["adapter"]["id"]}
+    for body, place, by in (
+        ({"document_ids": [other, old, current]}, 1, newer),
+        ({"document_ids": [current, other, newer]}, 2, current),
+        ({"document_ids": [old, newer]}, 0, newer),
+        ({"document_ids": [other, newer], **parent}, 1, current),
+        ({"document_ids": [other, current, old], **parent}, 2, newer),
+    ):
+        refused = api.post("/v1/adapters", json=body)
+        assert (refused.status_code, refused.json()["field"]) == (422, f"document_ids.{place}"), refused.text
+        assert f"replaced by {by}" in refused.json()["detail"]
+    assert api.post("/v1/adapters", json={"document_ids": [other, old]}).status_code == 202, "it may be meant"
 
 
 def test_a_parent_that_is_not_ready_is_a_409_with_its_job(api: httpx.Client) -> None:

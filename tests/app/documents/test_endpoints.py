@@ -162,7 +162,7 @@ BAD_BODIES: list[tuple[str, Any, int, str, str | None, str]] = [
      "must be greater than or equal to 1, not 0"),
     ("unknown effort", {"text": LIGHTHOUSE, "settings": {"effort": "heroic"}}, 422, "invalid-settings",
      "settings.effort", "'quick', 'standard' or 'thorough', not 'heroic'"),
-    ("bad alias", {"text": LIGHTHOUSE, "alias": "a b"}, 422, "invalid-input", "alias", "'alias'"),
+    ("bad alias", {"text": LIGHTHOUSE, "alias": "a b"}, 422, "invalid-input", "alias", "'a b' is not a name"),
     ("alias like an id", {"text": LIGHTHOUSE, "alias": "adp_mine"}, 422, "invalid-input", "alias", "identifier"),
     ("alias of the base model", {"text": LIGHTHOUSE, "alias": "smollm2-135m"}, 422, "invalid-input", "alias", "base"),
     ("title of two lines", {"text": LIGHTHOUSE, "title": "a\nb"}, 422, "invalid-input", "title", "one line"),

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from app.adapters import queries as adapter_rows
 from app.database import unit_of_work
 from app.documents import queries
+from app.models import Document
 from app.settings import get_settings
 from app.store import Store
 from tests.app.conftest import LIGHTHOUSE, finish, post, serving, start
@@ -46,6 +47,22 @@ def test_the_documents_of_an_external_id_are_found_the_current_one_first(api: ht
     ]
     assert api.get("/v1/documents", params={"external_id": "manual/3"}).json()["data"] == []
     assert api.get("/v1/documents", params={"external_id": "a\0b"}).status_code == 422
+
+
+def test_the_current_document_is_the_first_though_another_is_newer(api: httpx.Client) -> None:
+    texts = [f"{LIGHTHOUSE} Version {number}." for number in range(4)]
+    ids = [post(api, text=text, external_id="manual/1")["document"]["id"] for text in texts]
+    with unit_of_work() as session:  # as posts that met can leave it
+        session.get_one(Document, ids[1]).replaced_by = None
+        session.get_one(Document, ids[3]).replaced_by = ids[1]
+    for limit in (1, 2, 3):
+        found, cursor = [], None
+        while cursor is not None or not found:
+            params = {"external_id": "manual/1", "limit": limit} | ({"cursor": cursor} if cursor else {})
+            page = api.get("/v1/documents", params=params).json()
+            found += [row["id"] for row in page["data"]]
+            cursor = page["next_cursor"]
+        assert found == [ids[1], ids[3], ids[2], ids[0]]
 
 
 def test_the_same_bytes_are_the_document_that_is_there(api: httpx.Client) -> None:

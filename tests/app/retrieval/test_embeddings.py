@@ -34,6 +34,6 @@ def test_without_the_extra_the_error_tells_the_way_out(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "wordllama", None)  # as Python has it where a package is not installed
     load_embeddings.cache_clear()
     for make in (load_embeddings, lambda: Ranker(["text"], "hybrid")):
-        with pytest.raises(ConfigurationError, match=r"pip install 'ingrain\[embeddings\]', or set INGRAIN_RETRIEVAL"):
+        with pytest.raises(ConfigurationError, match=r"pip install -e '\.\[embeddings\]' .*INGRAIN_RETRIEVAL"):
             make()
     assert Ranker(["text"], "bm25").best("text", 1)

@@ -110,7 +110,8 @@ def test_an_interpreter_without_vllm_is_refused_with_the_way_to_get_it(
     monkeypatch.chdir(tmp_path)
     venv.create(tmp_path / "venv", symlinks=True)
     with pytest.raises(
-        ConfigurationError, match=r"not installed for .*pip install vllm==0.32.0, .*INGRAIN_VLLM_PYTHON"
+        ConfigurationError,
+        match=r"not installed for .*pip install vllm==0.32.0, .*INGRAIN_VLLM_PYTHON.*pip install -e '\.\[vllm\]'",
     ):
         check_vllm(changed(settings, vllm_python=tmp_path / "venv" / "bin" / "python"))
 
