@@ -23,6 +23,11 @@ SMALL_MODEL = 300_000_000
 MIDDLE_MODEL = 3_000_000_000
 LONGEST_SENTENCE = 120
 """Words."""
+LONGEST_BYTES = 1200
+"""Of such a sentence in UTF-8; no tokenizer makes more tokens of it than that. Keys, data and scripts without blanks
+have few words and many tokens."""
+BYTES_A_WORD = 8
+"""From how many bytes on a word counts as more than one, so that a passage of such words is no longer than others."""
 
 _POINTS_BACK = re.compile(
     r"^(?:(?:in|at|on|from|by|for|since|after|before|during|of|to|with)\s+(?:this|that|these|those)\b"
@@ -219,17 +224,35 @@ def _sentences_in(block: Block) -> Iterator[_Sentence]:
 
 
 def _cut(sentence: str) -> list[str]:
-    """A "sentence" too long for any prompt (a list without full stops, a page of code) in parts, at blanks."""
-    words = list(re.finditer(r"\S+", sentence))
-    if len(words) <= LONGEST_SENTENCE:
-        return [sentence]
-    starts = [words[index].start() for index in range(0, len(words), LONGEST_SENTENCE)]
-    return [sentence[start:stop].strip() for start, stop in zip(starts, [*starts[1:], len(sentence)], strict=True)]
+    """A "sentence" too long for a prompt (a list without full stops, a page of code) in parts, at blanks if it can."""
+    starts, words = [0], 0
+    for word in re.finditer(r"\S+", sentence):
+        is_full = words == LONGEST_SENTENCE or len(sentence[starts[-1] : word.end()].encode()) > LONGEST_BYTES
+        if words and is_full:
+            starts.append(word.start())
+            words = 0
+        words += 1
+    parts = (sentence[start:stop].strip() for start, stop in zip(starts, [*starts[1:], len(sentence)], strict=True))
+    return [piece for part in parts for piece in _within(part)]
+
+
+def _within(text: str) -> Iterator[str]:
+    """The text in pieces of up to `LONGEST_BYTES`, whole characters each."""
+    rest = text.encode()
+    while len(rest) > LONGEST_BYTES:
+        piece = rest[:LONGEST_BYTES].decode(errors="ignore")
+        yield piece
+        rest = rest[len(piece.encode()) :]
+    yield rest.decode()
+
+
+def _words_of(sentence: str) -> int:
+    return max(len(sentence.split()), len(sentence.encode()) // BYTES_A_WORD)
 
 
 def _runs(sentences: list[str], words: int) -> Iterator[tuple[int, int]]:
     """Borders of runs of sentences of about `words` words; a short tail joins the run before it."""
-    lengths = [len(sentence.split()) for sentence in sentences]
+    lengths = [_words_of(sentence) for sentence in sentences]
     start, size, runs = 0, 0, list[tuple[int, int]]()
     for index, length in enumerate(lengths):
         if size and size + length / 2 > words:

@@ -177,6 +177,23 @@ def test_a_text_without_full_stops_is_cut_before_it_outgrows_a_prompt() -> None:
     assert sum(len(passage.text.split()) for passage in passages) == 1000
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```\n" + "QUJD" * 3000 + "\n```",
+        "```\n" + '{"a":[1,2,3],"b":"c"},' * 400 + "\n```",
+        "他于一九七四年建造了这座风琴，" * 400,
+        "0.12,0.34,0.56\n" * 600,
+    ],
+)
+@pytest.mark.parametrize("words", [1, 150])
+def test_no_passage_has_more_tokens_than_a_prompt_can_hold_and_nothing_is_lost(text: str, words: int) -> None:
+    passages = split("doc_1", "T", text, words)
+    assert max(len(passage.text.encode()) for passage in passages) <= (1200 if words == 1 else 2400)
+    focused = "".join("".join(passage.focus.split()) for passage in passages)
+    assert focused == "".join(text.replace("```", "").split())
+
+
 def test_200_kilobytes_take_little_time() -> None:
     text = "The mill has nine wheels. It is red.\n\n" * 5000
     begun = time.monotonic()
