@@ -1,8 +1,10 @@
 """Who may call: holders of a key, or, where no keys are set, this machine alone."""
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
+from typing import Final
 
 from fastapi import Security
 from fastapi.security import HTTPBearer
@@ -13,6 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import ConfigurationError, ForbiddenOrigin, IngrainError, Unauthorized
 from app.hosts import host_of, is_loopback
 from app.problems import problem_response
+
+_READING: Final = {"GET", "HEAD"}
 
 documented_bearer = Security(HTTPBearer(auto_error=False, description="A key from INGRAIN_API_KEYS, where it is set."))
 """Puts the keys into OpenAPI. The check itself is `AccessControl`: it must come before a body is read."""
@@ -58,23 +62,48 @@ class AccessControl:
             error = self._check_key(scope) if self.digests else _check_local(scope)
         if error is None:
             await self.app(scope, receive, send)
-        else:
-            await problem_response(scope, error)(scope, receive, send)
+            return
+        response = problem_response(scope, error)
+        if isinstance(error, Unauthorized) and "text/html" in Headers(scope=scope).get("accept", ""):
+            # A line of its own: some browsers read only the first challenge of a line.
+            response.headers.append("WWW-Authenticate", 'Basic realm="Ingrain", charset="UTF-8"')
+        await response(scope, receive, send)
 
     def _check_key(self, scope: Scope) -> Unauthorized | None:
         path = scope["path"]
         if not (path.startswith("/v1/") or path in {"/v1", "/metrics"}):
             return None
-        scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
+        key = _key_of(scope)
+        if not key:
             detail = "This call needs a key: send 'Authorization: Bearer KEY' with a key from INGRAIN_API_KEYS."
             return Unauthorized(detail, headers={"WWW-Authenticate": 'Bearer realm="ingrain"'})
-        given = _digest(key.strip())
+        given = _digest(key)
         # Every key is compared, in constant time, so that the time tells nothing about them.
         if sum(hmac.compare_digest(given, known) for known in self.digests):
             return None
         detail = "The key is not one of INGRAIN_API_KEYS."
         return Unauthorized(detail, headers={"WWW-Authenticate": 'Bearer realm="ingrain", error="invalid_token"'})
+
+
+def _key_of(scope: Scope) -> str:
+    """The key that the request gives; empty where it gives none.
+
+    A browser gives it as the password of HTTP Basic, to read. It sends that along whatever page makes it call, so Basic
+    changes nothing: that takes a header which no page of others can set.
+    """
+    scheme, _, credentials = Headers(scope=scope).get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    if scheme.lower() == "basic" and scope["method"] in _READING:
+        return _password(credentials.strip())
+    return ""
+
+
+def _password(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _digest(key: str) -> bytes:

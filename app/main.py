@@ -6,7 +6,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from app.adapters import endpoints as adapters
@@ -24,6 +24,7 @@ from app.errors import ForbiddenOrigin, NotReady, Unauthorized
 from app.health import endpoints as health
 from app.health.metrics import Metrics
 from app.jobs import endpoints as jobs
+from app.parameters import refuse_unknown
 from app.problems import add_problem_handlers, complete_openapi, problems
 from app.queue import Relay
 from app.requests import BodyLimit, RequestContext
@@ -94,7 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _add_routes(app: FastAPI) -> None:
     everywhere = problems(Unauthorized, ForbiddenOrigin, NotReady)
-    v1 = APIRouter(prefix="/v1", dependencies=[documented_bearer], responses=everywhere)
+    v1 = APIRouter(prefix="/v1", dependencies=[documented_bearer, Depends(refuse_unknown)], responses=everywhere)
     for router in (documents.router, jobs.router, adapters.router, adapters.aliases, catalogue.router, chat.router):
         v1.include_router(router)
     app.include_router(v1)

@@ -42,6 +42,32 @@ def test_each_key_opens(guarded: httpx.Client, key: str) -> None:
     assert guarded.get("/v1/documents", headers={"Authorization": f"bearer {key}", "Host": "example.org"}).is_success
 
 
+BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+def test_a_browser_is_asked_for_the_key_and_gives_it_as_a_password(guarded: httpx.Client) -> None:
+    for auth in (None, ("me", "wrong"), ("first-key", "")):
+        asked = guarded.get("/v1/documents", headers={"Accept": BROWSER}, auth=auth)
+        assert asked.status_code == 401
+        challenges = asked.headers.get_list("WWW-Authenticate")
+        assert challenges[0].startswith("Bearer ")
+        assert challenges[1].startswith('Basic realm="Ingrain"')
+    for user, key in (("", "first-key"), ("me", "second-key")):
+        assert guarded.get("/v1/documents", headers={"Accept": BROWSER}, auth=(user, key)).status_code == 200
+    assert len(guarded.get("/v1/documents").headers.get_list("WWW-Authenticate")) == 1, "programs are offered one"
+
+
+def test_what_a_browser_sends_along_by_itself_changes_nothing(guarded: httpx.Client) -> None:
+    form = {"text": "It was built in 1821 by Maret Quill."}
+    answer = guarded.post("/v1/documents", data=form, auth=("me", "first-key"))
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic %", "Basic w6Q=", "Basic Oi0=", "Basic //8="])
+def test_a_password_that_is_none_is_refused(guarded: httpx.Client, header: str) -> None:
+    assert guarded.get("/v1/documents", headers={"Authorization": header}).status_code == 401
+
+
 def test_a_stranger_cannot_make_the_server_read_a_body(guarded: httpx.Client) -> None:
     answer = guarded.post("/v1/documents", content=b"x" * 1000, headers={"Content-Type": "application/json"})
     assert answer.status_code == 401
