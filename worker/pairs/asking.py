@@ -6,7 +6,7 @@ Keeps the surest questions of a fact that differ from each other, and counts wha
 import asyncio
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.pairs import filters
@@ -92,19 +92,27 @@ async def ask(
             asked.covered += len({question.fact for question in written.questions if question.fact is not None})
         asked.questions += written.questions
         asked.dropped += written.dropped
-    asked.questions = _apart(asked.questions, asked.dropped)
+    asked.questions = _apart(asked.questions, {passage.id: passage for passage in passages}, asked.dropped)
     return asked
 
 
-def _apart(questions: Sequence[Question], dropped: Counter[str]) -> list[Question]:
-    """Only questions that ask one thing: what was written about two passages is dropped, and within one kept once."""
+def ask_one_thing(questions: Sequence[Question], passages: Mapping[str, Passage]) -> bool:
+    """Whether questions in the same words have one answer: about one passage or text, or for the same fact."""
+    targets = {question.fact.target if question.fact else None for question in questions}
+    return len({passages[question.passage_id].focus for question in questions}) == 1 or (
+        len(targets) == 1 and None not in targets
+    )
+
+
+def _apart(questions: Sequence[Question], passages: Mapping[str, Passage], dropped: Counter[str]) -> list[Question]:
+    """Only questions that ask one thing, each once: what was written about passages that differ in it is dropped."""
     asked: defaultdict[frozenset[str], list[Question]] = defaultdict(list)
     for question in questions:
         asked[stems_of(question.text)].append(question)
     kept: list[Question] = []
     for question in questions:
         alike = asked[stems_of(question.text)]
-        if len({other.passage_id for other in alike}) > 1:
+        if not ask_one_thing(alike, passages):
             dropped[filters.TWICE] += 1
         elif alike[0] is not question:
             dropped[filters.NEAR_DUPLICATE] += 1

@@ -76,16 +76,17 @@ class Coverage:
 
 
 def measure(pairs: Iterable[Pair], passages: Mapping[str, Passage], subjects: Mapping[str, Subject]) -> Coverage:
-    """What the pairs ask for.
+    """What the pairs ask for. Of passages with the same text, what is asked about one is asked about all.
 
     Args:
         pairs: those that are trained on.
         passages: by id.
         subjects: by document id.
     """
-    by_passage: defaultdict[str, list[Pair]] = defaultdict(list)
+    by_text: defaultdict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
-        by_passage[pair.question.passage_id].append(pair)
+        if pair.question.passage_id in passages:
+            by_text[passages[pair.question.passage_id].focus].append(pair)
     sentences = covered = exempt = 0
     counts = {kind: [0, 0] for kind in KINDS}
     gaps: list[Gap] = []
@@ -97,9 +98,9 @@ def measure(pairs: Iterable[Pair], passages: Mapping[str, Passage], subjects: Ma
                 exempt += 1
                 continue
             sentences += 1
-            asked = [pair for pair in by_passage[passage.id] if _asks(pair, sentence, telling, passage)]
+            asked = [pair for pair in by_text[passage.focus] if _asks(pair, sentence, telling, passage)]
             covered += bool(asked)
-            missing = list(_missing(sentence, subject, by_passage[passage.id], counts))
+            missing = list(_missing(sentence, subject, by_text[passage.focus], counts))
             if missing or not asked:
                 gaps.append(Gap(passage.id, sentence, bool(asked), tuple(missing)))
     items = {kind: (many, told) for kind, (many, told) in counts.items()}

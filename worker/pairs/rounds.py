@@ -3,14 +3,14 @@
 Before that, a model that lists questions is led to the facts that it asked too little for.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.pairs import filters
 from worker.pairs.again import BY_RULE_FREE, BY_RULE_LED, kinds_again, lead_again, rule_again
 from worker.pairs.answering import Answered, Pair
-from worker.pairs.asking import Asking, ask_fact, worth_asking
+from worker.pairs.asking import Asking, ask_fact, ask_one_thing, worth_asking
 from worker.pairs.copies import without_copies
 from worker.pairs.coverage import measure
 from worker.pairs.outline import Outline
@@ -57,7 +57,7 @@ async def cover(
 
     async def add(written: Written) -> None:
         answered.dropped_questions += written.dropped
-        more = await answer(_fresh(written.questions, answered))
+        more = await answer(_fresh(written.questions, answered, passages))
         answered.pairs = without_copies([*answered.pairs, *more.pairs], answered.dropped_questions)
         answered.dropped += more.dropped
         answered.dropped_questions += more.dropped_questions
@@ -107,13 +107,13 @@ async def _lead_to_the_few(
     return joined(await together(ask_fact(writer, passage, fact, outline, asking) for passage, fact, outline in few))
 
 
-def _fresh(questions: Sequence[Question], answered: Answered) -> list[Question]:
-    """Those that are not asked yet, each once; what was written about two passages is dropped, as in asking."""
+def _fresh(questions: Sequence[Question], answered: Answered, passages: Mapping[str, Passage]) -> list[Question]:
+    """Those that are not asked yet, each once; what was written about passages that differ in it is dropped."""
     asked = {pair.question.text for pair in answered.pairs}
-    fresh: dict[str, Question] = {}
+    fresh: defaultdict[str, list[Question]] = defaultdict(list)
     for question in questions:
         if question.text not in asked:
-            fresh.setdefault(question.text, question)
-    twice = {q.text for q in questions if q.text in fresh and q.passage_id != fresh[q.text].passage_id}
-    answered.dropped_questions[filters.TWICE] += len(twice)
-    return [question for text, question in fresh.items() if text not in twice]
+            fresh[question.text].append(question)
+    kept = [alike[0] for alike in fresh.values() if ask_one_thing(alike, passages)]
+    answered.dropped_questions[filters.TWICE] += len(fresh) - len(kept)
+    return kept
