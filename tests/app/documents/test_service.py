@@ -57,7 +57,7 @@ def test_the_current_document_is_the_first_though_another_is_newer(api: httpx.Cl
         session.get_one(Document, ids[3]).replaced_by = ids[1]
     for limit in (1, 2, 3):
         found: list[str] = []
-        cursor = None
+        cursor: str | None = None
         while cursor is not None or not found:
             params = {"external_id": "manual/1", "limit": limit} | ({"cursor": cursor} if cursor else {})
             page = api.get("/v1/documents", params=params).json()
