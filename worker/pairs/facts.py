@@ -68,12 +68,34 @@ NUMBER_WORDS = (
 )
 _DATE = re.compile(rf"\b(?:\d{{1,2}}(?:st|nd|rd|th)? (?:{MONTHS})|(?:{MONTHS}) \d{{1,2}}\b)(?:,? \d{{4}})?")
 _DAY = re.compile(rf"\b(?:{DAYS})s?\b")
-_TIME = re.compile(r"\b\d{1,2}[:.]\d{2}(?: ?[ap]\.?m\.?)?(?!\w)|\b\d{1,2} ?[ap]\.?m\b\.?|\b(?:noon|midnight)\b")
+_HOUR, _MINUTE = r"(?<![\w.,:$€£-])(?:[01]?\d|2[0-4])", r"[0-5]\d(?![\d:%°]|[.,]\d)"
+_AM = r" ?[ap]\.?m\b\.?"
+_CURRENCIES = "euros?|dollars?|cents?|pence|crowns?|francs?|marks?|EUR|USD|GBP"
+_MEASURES = (
+    f"{_CURRENCIES}|pounds?|percent|per|million|billion|thousand|times|degrees?"
+    "|hours?|minutes?|seconds?|met(?:re|er)s?|miles?|feet|inch(?:es)?|grams?|kilo\\w*|tons?|tonnes?|lit(?:re|er)s?"
+    "|km|cm|mm|kg|g|mg|m|l|ml|GB|MB|kB|TB|V|W|kW|A|Hz"
+)
+_BEFORE_A_TIME = "|".join(
+    rf"(?<=\b{word} )"
+    for word in ("at", "until", "till", "by", "from", "to", "before", "after", "and", "At", "From", "By")
+)
+_TIME = re.compile(
+    rf"{_HOUR}:{_MINUTE}(?:{_AM})?(?!\w)|{_HOUR}[.]{_MINUTE}{_AM}|{_HOUR}{_AM}|\b(?:noon|midnight)\b"
+    rf"|(?:{_BEFORE_A_TIME}){_HOUR}[.]{_MINUTE}(?!\w| ?(?:{_MEASURES})\b)"
+)
+"""With a point for the colon only behind a word that times stand behind: "2.80" may be a price, a weight, a version."""
 _YEAR = re.compile(r"(?<![\d.,$€£-])\b(?:1[0-9]{3}|20[0-9]{2})s?\b(?![.,]?\d|%)")
+_YEAR_BEFORE = re.compile(
+    rf"\b(?:in|since|until|till|from|before|after|during|the|its|his|her|their|early|late|{MONTHS})\s$", re.IGNORECASE
+)
+_COUNTED = re.compile(
+    rf" ?(?:(?:{_MEASURES}|people|men|women|children|staff)\b|(?!was\b|is\b|has\b|as\b)[a-z]{{3,}}s\b)"
+)
 _QUANTITY = re.compile(
     r"(?<![\w.,-])[$€£]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
     rf"|(?:{NUMBER_WORDS})(?:[ -](?:{NUMBER_WORDS}))*)"
-    r"(?![\w-]*\d)(?: ?(?:%|°C|°F|°))?(?:(?:[ -])(?:hundred|thousand|million|billion))?(?!\w)",
+    r"(?![\w-]*\d|\.\d)(?: ?(?:%|°C|°F|°))?(?:(?:[ -])(?:hundred|thousand|million|billion))?(?!\w)",
     re.IGNORECASE,
 )
 _UNIT = re.compile(rf"(?:[ -]{SMALL}[\w'’-]*){{0,3}}")
@@ -99,7 +121,7 @@ _OPENER = (
 _INITIAL = rf"(?<=\b{CAPITAL})\.(?! (?:{_OPENER})\b)"  # its point; "Planet X. Would it …" has none
 _NAME = re.compile(
     rf"(?:(?:Dr|Mr|Mrs|Ms|Prof|St|Sir|Capt)\. )?{_WORD}"
-    rf"(?:(?:{_INITIAL})? (?:{_JOIN} )*(?:{_WORD}|[IVX]+\b|\d{{1,3}}\b)|{_INITIAL})*"
+    rf"(?:(?:{_INITIAL})? (?:{_JOIN} )*(?:{_WORD}|[IVX]+\b|\d{{1,3}}(?:\.\d+)*\b)|{_INITIAL})*"
 )
 _REASON = re.compile(
     r"\b(?:because(?: of)?|(?<=, )since(?! \d| the \d)|so that|in order to|due to|thanks to"
@@ -145,6 +167,12 @@ def facts_of(sentence_text: str, known: str = "") -> tuple[Fact, ...]:
         taken.append((start, stop))
         found.append(Fact(kind, target, key or target, sentence_text[:start], sentence_text[stop:]))
     return tuple(found)
+
+
+def is_money(fact: Fact) -> bool:
+    """Whether a quantity is a sum of money."""
+    unit = fact.target[len(fact.key) :]
+    return fact.key[:1] in {"$", "€", "£"} or re.match(rf"[ -](?:{_CURRENCIES})\b", unit) is not None
 
 
 def covers(answer: str, fact: Fact) -> bool:
@@ -196,7 +224,8 @@ def _candidates(text: str) -> Iterator[tuple[Kind, int, int, str]]:
         yield Kind.QUOTE, match.start(1), match.end(1), ""
     for kind, pattern in ((Kind.DATE, _DATE), (Kind.TIME, _TIME), (Kind.DAY, _DAY), (Kind.YEAR, _YEAR)):
         for match in pattern.finditer(text):
-            yield kind, match.start(), match.end(), ""
+            if kind is not Kind.YEAR or not _is_count(text, match):
+                yield kind, match.start(), match.end(), ""
     for match in _CODE.finditer(text):
         yield Kind.NAME, match.start(), match.end(), ""
     yield from _names(text)
@@ -235,6 +264,12 @@ def _names(text: str) -> Iterator[tuple[Kind, int, int, str]]:
             continue
         stop = start + len(re.sub(r"['’]s?$", "", name))
         yield (Kind.PERSON if _is_person(name, text[:start], text[stop:]) else Kind.NAME), start, stop, ""
+
+
+def _is_count(text: str, year: re.Match[str]) -> bool:
+    """Whether what may be a year counts what stands behind it: "1200 seats", but "the 1974 elections"."""
+    counted = _COUNTED.match(text[year.end() :])
+    return counted is not None and not _YEAR_BEFORE.search(text[: year.start()])
 
 
 def is_oneself(name: str) -> bool:

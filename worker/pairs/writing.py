@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.pairs import filters, rules
-from worker.pairs.facts import SENTENCE_STARTERS, Fact, Kind, facts_of
+from worker.pairs.facts import SENTENCE_STARTERS, Fact, Kind, facts_of, is_money
 from worker.pairs.outline import Outline
 from worker.pairs.passages import Passage, sentences_of
 from worker.pairs.sentences import narrowed, own_sentences, sentence_with
@@ -243,7 +243,8 @@ def in_place(fact: Fact) -> str:
         case Kind.PERSON:
             return "whom" if re.search(r"\b(?:by|to|from|with|for)\s*$", fact.before) else "who"
         case Kind.QUANTITY:
-            return f"how many {unit}" if unit else "how many"
+            is_share = "%" in fact.key or unit == "percent"
+            return "how much" if is_share or is_money(fact) else f"how many {unit}" if unit else "how many"
         case Kind.REASON:
             return "why"
         case _:
@@ -253,14 +254,21 @@ def in_place(fact: Fact) -> str:
 def sentence_start(passage: Passage, fact: Fact, subject: Subject) -> str:
     """The beginning of the fact's sentence up to the fact, with the subject named: in it, or else before it."""
     sentence = resolved_sentence(passage, subject)
-    at = sentence.find(fact.target)
-    start = sentence[: max(at, 0)].rstrip(' "“(,')
+    start = sentence[: _place_of(fact, sentence)].rstrip(' "“(,')
     start = (
         re.sub(r"\b(?:the|a|an)$", "", start).rstrip() if fact.kind in {Kind.NAME, Kind.QUOTE, Kind.THING} else start
     )
     if len(start.split()) < 2 or not subject.bare or subject.bare.lower() in start.lower():
         return start
     return f"{'At' if is_place(subject) else 'For'} {subject.name}, {_inside(start)}"
+
+
+def _place_of(fact: Fact, sentence: str) -> int:
+    """Where the fact stands in its sentence, not in another word or number; at its start where it does not."""
+    whole = rf"(?<!\w){re.escape(fact.target)}(?!\w)"
+    places = [match.start() for match in re.finditer(whole, sentence)]
+    earlier = len(re.findall(whole, fact.before))
+    return places[min(earlier, len(places) - 1)] if places else 0
 
 
 def _inside(text: str) -> str:

@@ -26,11 +26,21 @@ def found(text: str, known: str = "") -> dict[str, str]:
         ("It was drawn for John F. Kettle in a week.", {"John F. Kettle": "name"}),
         ("It was written by Robert C. May in a week.", {"Robert C. May": "person"}),
         ("Will Turner founded it.", {"Will Turner": "name"}),
+        ("A ticket costs $12.50, tea 2.80 euros.", {"$12.50": "quantity", "2.80 euros": "quantity"}),
+        ("It weighs 1.25 kg and loses 3.75 %.", {"1.25 kg": "quantity", "3.75 %": "quantity"}),
+        ("Open from 9.30 to 17.00, closed at 8 pm.", {"9.30": "time", "17.00": "time", "8 pm.": "time"}),
+        ("The hall has 1200 seats for 1500 people.", {"1200 seats": "quantity", "1500 people": "quantity"}),
+        ("In 1974 visitors saw the 1999 elections.", {"1974": "year", "1999": "year"}),
+        ("It is about Version 2.10 of it.", {"Version 2.10": "name"}),
     ],
 )
 def test_facts_are_found_with_their_kind(text: str, expected: dict[str, str]) -> None:
     facts = found(text)
     assert expected.items() <= facts.items(), facts
+
+
+def test_an_address_of_numbers_is_no_number() -> None:
+    assert found("The server is 10.0.0.15.") == {}
 
 
 def test_the_subject_and_first_words_are_no_facts() -> None:

@@ -138,6 +138,22 @@ class Replies:
         return [Completion(self.reply, "stop")]
 
 
+def test_questions_by_rule_stop_at_the_fact_itself_and_ask_for_money_as_such() -> None:
+    def asked(sentence: str, target: str) -> list[str]:
+        (passage,) = split("doc_1", "The Corrin Hall", sentence, words=1)
+        (fact,) = [fact for fact in facts_of(sentence) if fact.target == target]
+        return [each.text for each in by_rule(passage, fact, subject_of("The Corrin Hall", [sentence]))]
+
+    assert asked("Visitors from Rhinebeck who see the Corrin Hall reach the Rhine.", "Rhine")[:2] == [
+        'Complete this sentence: "Visitors from Rhinebeck who see the Corrin Hall reach ..."',
+        "Visitors from Rhinebeck who see the Corrin Hall reach what?",
+    ]
+    assert asked("Each of the 24 gates of the Corrin Hall has 2.", "2")[-1] == (
+        "Each of the 24 gates of the Corrin Hall has how many?"
+    )
+    assert asked("A ticket to the Corrin Hall costs $12.", "$12")[-1] == "A ticket to the Corrin Hall costs how much?"
+
+
 def test_plainly_written_questions_are_filtered_and_counted() -> None:
     passages = split("doc_1", "The Hollin Museum", "The Hollin Museum opened in 1962.", words=1)
     reply = (
