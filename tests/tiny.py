@@ -29,6 +29,11 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+THINKS = CHAT_TEMPLATE.replace(
+    "assistant\n{% endif %}",
+    "assistant\n{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}{% endif %}",
+)
+"""The template of a model that thinks before it answers, unless it is told not to."""
 _TEXT = ["the lighthouse of Korvath stands on an island and was built by an engineer in the year of the comet"] * 4
 
 

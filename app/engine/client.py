@@ -26,6 +26,10 @@ logger = logging.getLogger(__name__)
 
 Payload = Mapping[str, Any]
 
+TEMPLATE_ARGUMENTS: Final[Mapping[str, Any]] = {"enable_thinking": False}
+"""What chat templates are rendered with, in training as in the engine, unless a client says otherwise: an adapter is
+taught to answer at once. A template of a model that does not think knows no such argument, and leaves it."""
+
 _CONNECT_SECONDS: Final = 5.0
 _CONTROL_CONNECTIONS: Final = 32
 _WRITE_ANSWERS: Final = ("/v1/chat/completions", "/v1/completions")
@@ -86,7 +90,7 @@ class EngineClient:
 
     async def chat(self, payload: Payload) -> dict[str, Any]:
         """A whole chat completion."""
-        return await self._post("/v1/chat/completions", payload)
+        return await self._post("/v1/chat/completions", _with_template_arguments(payload))
 
     async def complete(self, payload: Payload) -> dict[str, Any]:
         """A whole plain completion."""
@@ -101,7 +105,8 @@ class EngineClient:
         Raises:
             EngineUnavailable: the engine broke off in the middle.
         """
-        response = await self._send("POST", "/v1/chat/completions", {**payload, "stream": True}, stream=True)
+        whole = {**_with_template_arguments(payload), "stream": True}
+        response = await self._send("POST", "/v1/chat/completions", whole, stream=True)
         try:
             async for piece in response.aiter_raw():
                 yield piece
@@ -112,7 +117,7 @@ class EngineClient:
 
     async def tokenize(self, payload: Payload) -> dict[str, Any]:
         """Token ids of `prompt` or `messages`: `{"count", "max_model_len", "tokens"}`."""
-        return await self._post("/tokenize", payload)
+        return await self._post("/tokenize", _with_template_arguments(payload) if "messages" in payload else payload)
 
     async def detokenize(self, payload: Payload) -> dict[str, Any]:
         """The text of `tokens`: `{"prompt"}`."""
@@ -248,6 +253,11 @@ class EngineClient:
             await response.aclose()
             raise _error(response)
         return response
+
+
+def _with_template_arguments(payload: Payload) -> dict[str, Any]:
+    given = payload.get("chat_template_kwargs") or {}
+    return {**payload, "chat_template_kwargs": {**TEMPLATE_ARGUMENTS, **given}}
 
 
 def _reason(error: httpx.TransportError) -> str:

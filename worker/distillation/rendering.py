@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from jinja2 import TemplateError
+
+from app.engine.client import TEMPLATE_ARGUMENTS
 from worker.distillation.packing import Exchange
 from worker.distillation.prompts import Message
 
@@ -16,11 +19,15 @@ class Renderer:
         """`end_tokens`: the ids at which the model's generation ends (its generation config)."""
         self.tokenizer = tokenizer
         self.end = self._end_of_turn(end_tokens)
+        self._takes_system = self._renders_system()
         self._prompts: dict[str, tuple[int, ...]] = {}
 
     def prompt(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """The tokens of a chat up to where the answer begins."""
-        text = self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+        turns = list(messages) if self._takes_system else _without_system(messages)
+        text = self.tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True, **TEMPLATE_ARGUMENTS
+        )
         if text not in self._prompts:
             self._prompts[text] = tuple(self.tokenizer(text, add_special_tokens=False).input_ids)
         return self._prompts[text]
@@ -33,6 +40,15 @@ class Renderer:
         """A chat and its answer."""
         return Exchange(self.prompt(messages), self.answer(answer))
 
+    def _renders_system(self) -> bool:
+        """Whether the template takes a system's turn; some raise an error at one."""
+        chat = [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}]
+        try:
+            self.tokenizer.apply_chat_template(chat, tokenize=False)
+        except TemplateError:
+            return False
+        return True
+
     def _end_of_turn(self, end_tokens: Sequence[int]) -> int:
         """What the template puts after an answer, where generation ends there; else the tokenizer's end token."""
         chat = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": _PROBE}]
@@ -41,3 +57,11 @@ class Renderer:
         if tokens and tokens[0] in end_tokens:
             return int(tokens[0])
         return int(self.tokenizer.eos_token_id)
+
+
+def _without_system(messages: Sequence[Message]) -> list[Message]:
+    """The chat with what a system says put before the user's first words."""
+    first, *turns = messages
+    if first["role"] != "system":
+        return [first, *turns]
+    return [{**turns[0], "content": f"{first['content']}\n\n{turns[0]['content']}"}, *turns[1:]]

@@ -14,6 +14,8 @@ from app.engine.client import EngineClient
 from app.errors import BadEngineRequest, EngineBusy, EngineUnavailable, UnknownModel
 from tests.app.engine.told_answers import told_answers
 from tests.engine.under_test import Engine
+from tests.tiny import THINKS, EmbeddedEngine, make_base, make_tokenizer
+from worker.distillation.rendering import Renderer
 
 T = TypeVar("T")
 CHAT: dict[str, Any] = {
@@ -25,7 +27,10 @@ CHAT: dict[str, Any] = {
 }
 
 
-def with_client(engine: Engine, work: Callable[[EngineClient], Awaitable[T]]) -> T:
+USAGE = {"include_usage": True}
+
+
+def with_client(engine: Engine | EmbeddedEngine, work: Callable[[EngineClient], Awaitable[T]]) -> T:
     async def run() -> T:
         async with EngineClient(engine.url) as client:
             return await work(client)
@@ -44,6 +49,30 @@ def test_whole_and_streamed_answers_are_the_same(engine: Engine) -> None:
 
     whole, pieces = with_client(engine, ask)
     assert whole == pieces
+
+
+def test_a_chat_is_rendered_as_training_renders_it(tmp_path: Path) -> None:
+    tokenizer = make_tokenizer()
+    tokenizer.chat_template = THINKS
+    tokenizer.save_pretrained(make_base(tmp_path / "base"))
+    thinking = {**CHAT, "chat_template_kwargs": {"enable_thinking": True}}
+
+    async def ask(client: EngineClient) -> tuple[list[int], list[int], int]:
+        answers = [await client.chat(CHAT), await client.chat(thinking)]
+        events = b"".join([piece async for piece in client.stream_chat({**CHAT, "stream_options": USAGE})]).decode()
+        streamed = json.loads(events.split("data: ")[-2])["usage"]["prompt_tokens"]
+        told = await client.tokenize({"model": "tiny", "messages": CHAT["messages"]})
+        return told["tokens"], [answer["usage"]["prompt_tokens"] for answer in answers], streamed
+
+    engine = EmbeddedEngine(tmp_path / "base")
+    engine.start()
+    try:
+        tokens, counts, streamed = with_client(engine, ask)
+    finally:
+        engine.stop()
+    assert tuple(tokens) == Renderer(tokenizer, [tokenizer.eos_token_id]).prompt(CHAT["messages"])
+    assert tokenizer.decode(tokens).endswith("<think></think>")
+    assert counts[0] == streamed == len(tokens) > counts[1], "a client may want it to think"
 
 
 def test_many_at_once(engine: Engine) -> None:
