@@ -265,7 +265,7 @@ def fault(
     """Why an answer is dropped, or None; `least_sure` is a mean log-probability in nats a token."""
     if completion.finish_reason == "length":
         return filters.CUT_OFF
-    if filters.refuses(text):
+    if filters.refuses(text, passage.text):
         return filters.REFUSAL
     if not text or (question.fact is not None and not gives(text, question.fact, question.text)):
         return filters.UNANSWERABLE

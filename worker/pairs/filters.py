@@ -6,14 +6,15 @@ mean nearly the same (`likeness.py`).
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import zip_longest
 
 from worker.likeness import is_near_copy
 from worker.pairs.facts import Fact, Kind
 from worker.pairs.outline import Outline
-from worker.pairs.words import CAPITAL, content_words, stems_of
+from worker.pairs.words import CAPITAL, REMEMBERED, content_words, stems_of
 
 LONGEST_QUESTION = 40
 """Words."""
@@ -147,8 +148,17 @@ def is_of_oneself(text: str) -> bool:
 
 def names_something(question: str, names: frozenset[str]) -> bool:
     """Whether a question names the document's subject or a name in it."""
-    lowered = question.lower()
-    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", lowered) for name in names)
+    return bool(names) and _any_of(names).search(question.lower()) is not None
+
+
+@lru_cache(maxsize=REMEMBERED // 64)
+def _any_of(names: frozenset[str]) -> re.Pattern[str]:
+    """One pattern for all names, by their first letters: a question is not read once for each of thousands."""
+    by_letter: defaultdict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        by_letter[name[:1]].append(re.escape(name))
+    parts = (f"(?={re.escape(letter)})(?:{'|'.join(those)})" for letter, those in by_letter.items())
+    return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)")
 
 
 def _is_telling(question: str, passage: str) -> bool:
@@ -181,9 +191,13 @@ def foreign_stems(question: str, known: str) -> frozenset[str]:
     return stems_of(" ".join(content_words(question))) - stems_of(known) - COMMON
 
 
-def refuses(answer: str) -> bool:
-    """Whether an answer says that the passage does not tell."""
-    return _REFUSAL.search(answer) is not None
+def refuses(answer: str, passage: str) -> bool:
+    """Whether an answer says that the passage does not tell; what the passage says itself is no refusal.
+
+    "The deposit is not given back." answers a question on terms that have it so.
+    """
+    said = " ".join(passage.lower().split())
+    return any(" ".join(match.group().lower().split()) not in said for match in _REFUSAL.finditer(answer))
 
 
 def echoes(answer: str, question: str) -> bool:

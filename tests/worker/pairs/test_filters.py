@@ -1,3 +1,4 @@
+import time
 from collections import Counter
 
 import pytest
@@ -88,7 +89,26 @@ def test_the_author_may_be_asked_about_where_the_text_is_about_oneself(text: str
     ],
 )
 def test_refusals(answer: str, refusal: bool) -> None:
-    assert filters.refuses(answer) is refusal
+    assert filters.refuses(answer, "The Hollin Museum opened in 1962.") is refusal
+
+
+def test_what_the_passage_says_itself_is_no_refusal() -> None:
+    terms = "The deposit is not given back. No information is passed on."
+    assert not filters.refuses("The deposit is not given back.", terms)
+    assert not filters.refuses("No  information is passed on.", terms)
+    assert filters.refuses("The price is not given, and no information is passed on.", "No information is passed on.")
+
+
+def test_a_name_is_found_whole_among_thousands_in_no_time() -> None:
+    names = frozenset(f"place {number} of {number % 7}" for number in range(6000)) | {"ada", "ada pell", "(sic) mill"}
+    assert filters.names_something("Who met Ada Pell?", names)
+    assert filters.names_something("Who built the (sic) mill?", names)
+    assert not filters.names_something("Who built Adam's place 77 of 12?", names)
+    assert not filters.names_something("Who?", frozenset())
+    began = time.monotonic()
+    for number in range(500):
+        assert not filters.names_something(f"In which year was the pavilion of number {number} painted red?", names)
+    assert time.monotonic() - began < 2
 
 
 def test_choosing_prefers_what_is_sure_and_drops_what_is_nearly_the_same() -> None:
