@@ -1,4 +1,8 @@
-"""Retrieval beside the model: passages of documents, found for the last question and put into the prompt before it."""
+"""Retrieval beside the model: passages of documents, found for the last question and put into the prompt before it.
+
+The user's two turns before the last are searched for too, and count less: a question that follows up on others may not
+say what it is about.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence, Set
 from typing import Any, Final
@@ -16,6 +20,8 @@ from app.retrieval.indexes import Found, check_size
 
 Messages = list[dict[str, Any]]
 
+_TURNS_BEFORE: Final = 2
+"""Of the user, that are searched for beside the last."""
 _ANSWER_TOKENS: Final = 256
 """Room for an answer of no given length, if that is no more than a quarter of the context."""
 
@@ -32,12 +38,13 @@ async def with_passages(
             large together, or no turn is the user's.
         NotFound: a document does not exist.
     """
-    turn = _last_question(messages)
-    found, replaced = await run_in_threadpool(_find, services, chat, target, messages[turn]["content"])
+    *earlier, turn = _questions(messages)
+    asked = [messages[number]["content"] for number in (turn, *reversed(earlier[-_TURNS_BEFORE:]))]
+    found, replaced = await run_in_threadpool(_find, services, chat, target, asked)
 
     def filled(count: int) -> Messages:
-        asked = {**messages[turn], "content": _beside(found[:count], messages[turn]["content"])}
-        return [*messages[:turn], asked, *messages[turn + 1 :]]
+        filled_turn = {**messages[turn], "content": _beside(found[:count], messages[turn]["content"])}
+        return [*messages[:turn], filled_turn, *messages[turn + 1 :]]
 
     rooms: dict[int, int] = {}
 
@@ -75,7 +82,8 @@ async def _most_fitting(fits: Callable[[int], Awaitable[bool]], most: int) -> in
     return fitting
 
 
-def _last_question(messages: Messages) -> int:
+def _questions(messages: Messages) -> list[int]:
+    """The places of the user's turns; at least one."""
     turns = [number for number, message in enumerate(messages) if message["role"] == "user"]
     if not turns:
         raise InvalidRequest(
@@ -83,7 +91,7 @@ def _last_question(messages: Messages) -> int:
             "retrieval out.",
             field="messages",
         )
-    return turns[-1]
+    return turns
 
 
 def _beside(found: Sequence[Found], question: str) -> str:
@@ -107,12 +115,18 @@ def _view(found: Found, replaced: Set[str]) -> FoundPassage:
     )
 
 
-def _find(services: Services, chat: ChatRequest, target: Target, question: str) -> tuple[list[Found], frozenset[str]]:
-    """The passages, and which of the documents that were looked into are replaced, by their ids."""
+def _find(
+    services: Services, chat: ChatRequest, target: Target, asked: Sequence[str]
+) -> tuple[list[Found], frozenset[str]]:
+    """The passages, and which of the documents that were looked into are replaced, by their ids.
+
+    `asked` are the turns to search for, the last first.
+    """
     looked_into = _documents(services, chat.documents, target)
     index = services.indexes.of({document.id: document.title for document in looked_into})
     replaced = frozenset(document.id for document in looked_into if document.replaced_at is not None)
-    return index.best(question, chat.passages_wanted), replaced
+    question, *before = asked
+    return index.best(question, chat.passages_wanted, before), replaced
 
 
 def _documents(services: Services, wanted: Sequence[str] | None, target: Target) -> list[Document]:

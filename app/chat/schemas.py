@@ -169,9 +169,11 @@ class ChatRequest(BaseModel):
     # Ingrain's own
     retrieval: StrictBool | Annotated[int, Field(ge=1, le=_MOST_PASSAGES)] | None = Field(
         None,
-        description=f"Put the passages that suit the last question best into the prompt: so many, or {PASSAGES} for "
-        "true. Fewer, where the context has no room for more beside the answer: beside max_tokens, or half of the "
-        "context if that is less; without it beside 256, or a quarter.",
+        description="Put the passages that suit the last question best into the prompt: so many, or "
+        f"{PASSAGES} for true. What the user asked in the two turns before counts too, but less. Fewer, where passages "
+        "are ranked by words and no more share one with what was asked, or where the context has no room for more "
+        "beside the answer: beside max_tokens, or half of the context if that is less; without it beside 256, or a "
+        "quarter.",
     )
     documents: list[str] | None = Field(
         None,

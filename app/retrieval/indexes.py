@@ -46,12 +46,20 @@ class Index:
 
     def __init__(self, passages: Sequence[Passage], method: Method) -> None:
         self._passages = passages
+        self._least = 0.0 if method == "bm25" else float("-inf")
         self._ranker = Ranker([passage.shown for passage in passages], method)
         self.characters = sum(len(passage.text) for passage in passages)
 
-    def best(self, question: str, many: int) -> list[Found]:
-        """Up to `many` passages, the best first."""
-        return [Found(self._passages[place], score) for place, score in self._ranker.best(question, many)]
+    def best(self, question: str, many: int, before: Sequence[str] = ()) -> list[Found]:
+        """Up to `many` passages, the best first; ranked by words alone, only those that share one with a turn.
+
+        Args:
+            question: to find passages for.
+            many: passages at most.
+            before: what the same person asked before, the latest first. It counts less (`Ranker.best`).
+        """
+        best = self._ranker.best(question, many, before)
+        return [Found(self._passages[place], score) for place, score in best if score > self._least]
 
 
 class Indexes:

@@ -20,6 +20,8 @@ _WORD: Final = r"[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9
 """A run of letters or digits; in scripts that are written without spaces, each character."""
 _FUSION: Final = 60
 """k of reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009), as they set it."""
+_FADING: Final = 0.5
+"""What a turn of a conversation counts beside the turn after it."""
 
 
 class Ranker:
@@ -43,13 +45,33 @@ class Ranker:
         self._words = _index(passages) if method != "embeddings" else None
         self._vectors = embed(passages) if method != "bm25" else np.zeros((len(passages), 0), dtype=np.float32)
 
-    def best(self, question: str, many: int) -> list[tuple[int, float]]:
+    def best(self, question: str, many: int, before: Sequence[str] = ()) -> list[tuple[int, float]]:
         """Up to `many` passages, the best first, each as its place in `passages` and its score.
 
         Passages of the same score keep their order. One that shares nothing with the question comes last, but it comes.
+
+        A question that follows others may leave out what it is about. Each turn before it adds to its scores, half as
+        much as the turn after it did. First it is scaled down so that its best passage has no more than the best has
+        of the latest turn that finds any: a long turn does not drown a short question.
+
+        Args:
+            question: to find passages for.
+            many: passages at most.
+            before: what the same person asked before, the latest first.
         """
-        scores = self._scores(question)
+        scores = self._in_conversation([question, *before])
         return [(int(index), float(scores[index])) for index in _order(scores)[: max(many, 0)]]
+
+    def _in_conversation(self, turns: Sequence[str]) -> Scores:
+        total = np.zeros(self._count, dtype=np.float32)
+        ceiling = 0.0
+        for number, turn in enumerate(turns):
+            scores = self._scores(turn)
+            highest = float(scores.max(initial=0))
+            scale = ceiling / highest if 0 < ceiling < highest else 1.0
+            total += _FADING**number * scale * scores
+            ceiling = ceiling or highest
+        return total
 
     def _scores(self, question: str) -> Scores:
         if self._method == "bm25":

@@ -100,11 +100,32 @@ def test_a_streams_first_chunk_has_the_passages(client: openai.OpenAI, ready: st
 
 
 def test_the_best_come_first_and_as_many_as_asked_for(client: openai.OpenAI, harbour: str) -> None:
-    found = passages(ask(client, MODEL, "Who sells rye?", retrieval=2, documents=[harbour]))
+    found = passages(ask(client, MODEL, "Who sells rye at the port?", retrieval=2, documents=[harbour]))
     assert len(found) == 2
     assert (found[0]["heading"], found[0]["text"]) == ("Baker", "He sells rye.")
     assert found[0]["score"] > found[1]["score"]
-    assert len(passages(ask(client, MODEL, "Who?", documents=[harbour]))) == 3
+    assert len(passages(ask(client, MODEL, "Which port?", documents=[harbour]))) == 3
+
+
+def test_where_nothing_is_found_the_question_stays_as_it_is(client: openai.OpenAI, harbour: str) -> None:
+    thanks = ask(client, MODEL, "Thanks!", documents=[harbour])
+    assert passages(thanks) == []
+    assert said(thanks) == said(ask(client, MODEL, "Thanks!"))
+
+
+def test_a_question_that_follows_up_is_searched_for_with_the_ones_before(client: openai.OpenAI, harbour: str) -> None:
+    def found(*turns: str) -> list[str]:
+        answered = [[{"role": "user", "content": turn}, {"role": "assistant", "content": "Eels."}] for turn in turns]
+        messages: Any = [message for exchange in answered for message in exchange][:-1]
+        completion = client.chat.completions.create(
+            model=MODEL, messages=messages, max_tokens=2, extra_body={"retrieval": 1, "documents": [harbour]}
+        )
+        return [passage["heading"] for passage in passages(completion)]
+
+    assert found("Who sells rye?", "What is his name?") == ["Baker"]
+    assert found("Who sells rye?", "What is his name?", "Why?") == ["Baker"]
+    assert found("Who sells rye?", "How are eels smoked?") == ["Eels"]
+    assert found("Who sells rye?", "Why?", "Why?", "Why?") == []
 
 
 def test_several_documents_are_searched_as_one(

@@ -29,7 +29,19 @@ def test_passages_of_all_documents_are_ranked_together_and_know_theirs(store: St
     )  # fmt: skip
     assert (oil.document_id, oil.heading, oil.text) == ("doc_a", "Lamp", "It burns oil.")
     assert (built.document_id, built.heading) == ("doc_a", None)
-    assert len(index.best("who?", 9)) == 3
+    assert len(index.best("bread of Orvenna", 9)) == 3
+
+
+def test_what_shares_no_word_is_left_out_where_words_alone_count(store: Store) -> None:
+    for question, found in (("Thanks!", 0), ("Which bread?", 1), ("", 0)):
+        assert len(Indexes(store, "bm25").of(TITLES).best(question, 9)) == found
+    assert len(Indexes(store, "embeddings").of(TITLES).best("Thanks!", 9)) == 3
+    assert len(Indexes(store, "hybrid").of(TITLES).best("Thanks!", 9)) == 3
+
+
+def test_what_was_asked_before_is_searched_for_too(store: Store) -> None:
+    (found,) = Indexes(store, "bm25").of(TITLES).best("Why so?", 1, ["Who sells rye?"])
+    assert found.passage.document_id == "doc_b"
 
 
 def test_an_index_is_built_once_in_whatever_order_its_documents_are_named(store: Store) -> None:

@@ -54,6 +54,29 @@ def test_meaning_finds_what_shares_no_word_with_the_question() -> None:
     assert Ranker(PASSAGES, "hybrid").best(question, 1)[0][0] == 3
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_question_that_does_not_say_what_it_is_about_is_read_with_those_before(method: Method) -> None:
+    ranker = Ranker([*PASSAGES, "They are made in a workshop."], method)
+    assert ranker.best("And how many?", 1, ["Who designed the organ?"])[0][0] == 2
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_new_question_comes_before_a_long_one_about_something_else(method: Method) -> None:
+    long = f"{PASSAGES[0]} {PASSAGES[0]} Is that right, and who was Maret Quill of Orvenna?"
+    assert Ranker(PASSAGES, method).best("Where does the baker sell bread?", 1, [long])[0][0] == 3
+
+
+def test_each_turn_before_counts_half_as_much_as_the_one_after_it() -> None:
+    ranker = Ranker(PASSAGES)
+    alone = [ranker.best(question, 1)[0] for question in ("the organ", "the baker", "the lamp")]
+    assert [place for place, _ in alone] == [2, 3, 1]
+    together = dict(ranker.best("the organ", 4, ["the baker", "the lamp"]))
+    ceiling = alone[0][1]
+    assert together == pytest.approx(
+        {2: ceiling, 3: min(alone[1][1], ceiling) / 2, 1: min(alone[2][1], ceiling) / 4, 0: 0.0}
+    )
+
+
 def test_fusion_adds_what_the_two_rankings_give() -> None:
     best = dict(Ranker(PASSAGES, "hybrid").best("organ", 4))
     assert best[2] == pytest.approx(2 / 61)  # first in both
