@@ -49,7 +49,12 @@ async def with_passages(
     rooms: dict[int, int] = {}
 
     async def fits(count: int) -> bool:
-        payload = {"model": target.base_model, "messages": filled(count), "add_generation_prompt": True}
+        payload = {
+            "model": target.base_model,
+            "messages": filled(count),
+            "add_generation_prompt": True,
+            "chat_template_kwargs": chat.chat_template_kwargs,
+        }
         try:
             told = await services.engines.tokenize(payload)
         except BadEngineRequest:  # too long even to be counted; what else is wrong, the chat itself will hear

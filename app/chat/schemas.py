@@ -1,5 +1,7 @@
 """OpenAI's chat request. A field that would change the answer is passed on or refused, never ignored."""
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -14,6 +16,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import to_jsonable_python
 
 from app.retrieval.ranking import Method
 from app.validation import whole_text
@@ -45,6 +48,26 @@ _MOST_DOCUMENTS: Final = 100
 Text = Annotated[str, AfterValidator(whole_text)]
 
 
+def _sendable(value: dict[str, Any]) -> dict[str, Any]:
+    """An object of the client's own shape that can be sent on as JSON."""
+    try:
+        json.dumps(to_jsonable_python(value), allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        raise ValueError(
+            "it must not hold NaN, infinities or half surrogate pairs, nor be nested hundreds deep"
+        ) from None
+    return value
+
+
+def _by_token_ids(bias: object) -> object:
+    if isinstance(bias, Mapping) and not all(re.fullmatch(r"[0-9]{1,10}", str(token)) for token in bias):
+        raise ValueError('its keys must be token ids, such as "318"')
+    return bias
+
+
+AnyObject = Annotated[dict[str, Any], AfterValidator(_sendable)]
+
+
 class TextPart(BaseModel):
     """A piece of a message."""
 
@@ -66,6 +89,10 @@ def _joined(content: object) -> object:
     return "\n".join(texts)
 
 
+def _false_if_null(stream: object) -> object:
+    return False if stream is None else stream
+
+
 def _as_list(stop: object) -> object:
     return [stop] if isinstance(stop, str) else stop
 
@@ -83,9 +110,9 @@ class NamedSchema(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1)
-    description: str | None = None
-    schema_: dict[str, Any] = Field(alias="schema")
+    name: Text = Field(min_length=1)
+    description: Text | None = None
+    schema_: AnyObject = Field(alias="schema")
     strict: bool | None = None
 
 
@@ -139,7 +166,7 @@ class ChatRequest(BaseModel):
 
     model: str = Field(min_length=1, description="An adapter's id, an alias, or the base model's name.")
     messages: list[ChatMessage] = Field(min_length=1)
-    stream: bool = False
+    stream: Annotated[bool, BeforeValidator(_false_if_null)] = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(
         None,
@@ -160,12 +187,20 @@ class ChatRequest(BaseModel):
     top_logprobs: int | None = Field(None, ge=0, le=20)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    logit_bias: dict[str, float] | None = None
+    logit_bias: Annotated[
+        dict[str, Annotated[float, Field(allow_inf_nan=False)]] | None, BeforeValidator(_by_token_ids)
+    ] = None
     response_format: Annotated[PlainFormat | SchemaFormat, Field(discriminator="type")] | None = None
     # vLLM's own
     top_k: int | None = Field(None, ge=-1, le=2**31 - 1)
     min_p: float | None = Field(None, ge=0, le=1)
     repetition_penalty: float | None = Field(None, gt=0, le=2)
+    chat_template_kwargs: AnyObject | None = Field(
+        None,
+        examples=[{"enable_thinking": True}],
+        description="For the model's chat template. A model that thinks is told not to (`enable_thinking` false), as "
+        "in training, unless this says otherwise.",
+    )
     # Ingrain's own
     retrieval: StrictBool | Annotated[int, Field(ge=1, le=_MOST_PASSAGES)] | None = Field(
         None,

@@ -1,5 +1,6 @@
 """What a client library does not show: engines that forget or are away, and clients that leave."""
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.chat.schemas import ChatRequest
 from app.settings import get_settings
 from tests.app.chat.conftest import Engine
 from tests.app.conftest import finish, post, serving
@@ -71,10 +73,53 @@ def test_a_client_that_leaves_is_noticed(chat_api: httpx.Client, stream: bool) -
         time.sleep(0.02)
 
 
+def post_text(api: httpx.Client, member: str) -> httpx.Response:
+    """Ask with a member as it is written, which no JSON library may write."""
+    body = f"{json.dumps(CHAT)[:-1]}, {member}}}"
+    return api.post(URL, content=body, headers={"Content-Type": "application/json"})
+
+
 def test_half_a_surrogate_pair_is_a_400(chat_api: httpx.Client) -> None:
     body = b'{"model": "tiny", "messages": [{"role": "user", "content": "\\ud800"}]}'
     answer = chat_api.post(URL, content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["field"]) == (400, "messages.0.content")
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "words"),
+    [
+        ('{"5": NaN}', "logit_bias.5", "finite"),
+        ('{"5": 1e999}', "logit_bias.5", "finite"),
+        (r'{"\ud800": 1}', "logit_bias", "token ids"),
+        ('{"the": 1}', "logit_bias", "token ids"),
+    ],
+)
+def test_a_logit_bias_that_makes_no_sense_is_a_400(
+    chat_api: httpx.Client, written: str, field: str, words: str
+) -> None:
+    answer = post_text(chat_api, f'"logit_bias": {written}')
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
+    assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "field", "words"),
+    [
+        ("a", r'{"title": "\ud800"}', "schema", "surrogate"),
+        ("a", r'{"\ud800": 1}', "schema", "surrogate"),
+        ("a", '{"maximum": NaN}', "schema", "NaN"),
+        ("a", '{"not": ' * 300 + "{}" + "}" * 300, "schema", "nested"),
+        (r"\ud800", "{}", "name", "unicode"),
+    ],
+)
+def test_a_schema_that_cannot_be_sent_on_as_json_is_a_400(
+    chat_api: httpx.Client, name: str, schema: str, field: str, words: str
+) -> None:
+    held = f'{{"type": "json_schema", "json_schema": {{"name": "{name}", "schema": {schema}}}}}'
+    answer = post_text(chat_api, f'"response_format": {held}')
+    assert answer.status_code == 400
+    assert answer.json()["field"] == f"response_format.json_schema.json_schema.{field}"
+    assert words in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +142,17 @@ def test_a_response_format_that_does_not_exist_is_named(
     assert answer.status_code == 400
     assert answer.json()["field"] == field
     assert words in answer.json()["detail"]
+
+
+def test_what_a_chat_template_is_told_is_passed_on_and_no_stream_may_be_null(chat_api: httpx.Client) -> None:
+    asked = {**CHAT, "stream": None, "chat_template_kwargs": {"enable_thinking": True}}
+    assert ChatRequest.model_validate(asked).for_engine("tiny")["chat_template_kwargs"] == {"enable_thinking": True}
+    answer = chat_api.post(URL, json=asked)
+    assert answer.status_code == 200
+    assert answer.json()["choices"]
+    for wrong in ({"stream": 0.5}, {"chat_template_kwargs": "thinking"}):
+        refused = chat_api.post(URL, json={**CHAT, **wrong})
+        assert (refused.status_code, refused.json()["field"]) == (400, next(iter(wrong)))
 
 
 @pytest.fixture
