@@ -19,7 +19,7 @@ FORBIDDEN = {
     "worker/engine": {"celery", "sqlalchemy", "app.database", "app.models", "worker.stages"},
 }
 
-LEAVES = {"app.markdown"}
+LEAVES = {"app.markdown", "app.chat_templates"}
 """Modules that import nothing of the project, and that every room may have."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 import httpx
 
+from app.chat_templates import TEMPLATE_ARGUMENTS
 from app.engine.connections import Connections
 from app.errors import (
     BadEngineRequest,
@@ -25,10 +26,6 @@ from app.errors import (
 logger = logging.getLogger(__name__)
 
 Payload = Mapping[str, Any]
-
-TEMPLATE_ARGUMENTS: Final[Mapping[str, Any]] = {"enable_thinking": False}
-"""What chat templates are rendered with, in training as in the engine, unless a client says otherwise: an adapter is
-taught to answer at once. A template of a model that does not think knows no such argument, and leaves it."""
 
 _CONNECT_SECONDS: Final = 5.0
 _CONTROL_CONNECTIONS: Final = 32

@@ -5,7 +5,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from app.engine.client import TEMPLATE_ARGUMENTS
+from app.chat_templates import TEMPLATE_ARGUMENTS
 from worker.distillation.packing import Exchange
 from worker.distillation.prompts import Message
 
