@@ -48,7 +48,8 @@ def leads(fact: Fact, subject: Subject) -> list[str]:
     """Openings of questions whose answer is the fact, the most natural first, without repeats."""
     words = _by_kind(fact)
     open_ended = [word for word in words if not word.startswith(("What is", "Who", "What", "Which person"))][:2]
-    led = [f"{opening} {verb} {subject.name}" for opening in open_ended for verb in _verbs(fact, subject)]
+    verbs = _verbs(fact, subject) if subject.bare else []
+    led = [f"{opening} {verb} {subject.name}" for opening in open_ended for verb in verbs]
     return list(dict.fromkeys([*words, *led]))
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from worker.pairs.facts import Kind, facts_of
+
 _AFTER_A_NAME = (
     r"(?:['’]s?\b|[.,;:)!?]|\s+(?:is|was|are|were|has|had|have|can|will|may|must|does|did|of|in|at|on|by|to|from|for"
     r"|with)\b)"
@@ -57,6 +59,12 @@ def subject_of(title: str, texts: Iterable[str]) -> Subject:
                 break
     name = f"{article} {bare}".strip() if article in {"the", ""} else f"the {bare}"
     return Subject(name, bare, _generic(words, body))
+
+
+def opening_name(text: str) -> str:
+    """The name that a text begins with, with the article that it has there; nothing where it begins with none."""
+    named = (fact for fact in facts_of(text) if fact.kind in {Kind.NAME, Kind.PERSON})
+    return next((f"{fact.before}{fact.target}" for fact in named if fact.before in {"", "The "}), "")
 
 
 def _is_plain(beginning: str, body: str) -> bool:

@@ -258,6 +258,8 @@ def sentence_start(passage: Passage, fact: Fact, subject: Subject) -> str:
     start = (
         re.sub(r"\b(?:the|a|an)$", "", start).rstrip() if fact.kind in {Kind.NAME, Kind.QUOTE, Kind.THING} else start
     )
+    if not subject.bare and _UNSAID.match(start):
+        return ""  # "It stands on" of a text without a title
     if len(start.split()) < 2 or not subject.bare or subject.bare.lower() in start.lower():
         return start
     return f"{'At' if is_place(subject) else 'For'} {subject.name}, {_inside(start)}"
@@ -269,6 +271,9 @@ def _place_of(fact: Fact, sentence: str) -> int:
     places = [match.start() for match in re.finditer(whole, sentence)]
     earlier = len(re.findall(whole, fact.before))
     return places[min(earlier, len(places) - 1)] if places else 0
+
+
+_UNSAID = re.compile(r"(?:it|its|he|his|she|her|they|their|this|that|these|those)\b", re.IGNORECASE)
 
 
 def _inside(text: str) -> str:

@@ -12,6 +12,7 @@ from worker.pairs import passages as cutting
 from worker.pairs.model_size import parameters_of
 from worker.pairs.passages import Passage
 from worker.pairs.records import passage_records, write_lines
+from worker.pairs.subjects import opening_name
 from worker.stages import DocumentText, Progress, StageInputs
 
 
@@ -41,8 +42,11 @@ def run(inputs: StageInputs, out: Path, progress: Progress) -> dict[str, Any]:
 
 
 def _title_of(document: DocumentText) -> str:
-    """What the document is called, or nothing: its first words, which stand in for a title, are no subject's name."""
+    """What the document is called, or nothing: of its first words, which stand in for a title, the name they open with.
+
+    All of them are no subject's name: "The Pellworth Wind Organ was built in 1974 …".
+    """
     posted = document.title.strip()
-    if posted == first_words(document.text):
-        posted = ""
-    return posted or cutting.read_title(document.text) or ""
+    if posted and posted != first_words(document.text):
+        return posted
+    return cutting.read_title(document.text) or opening_name(posted)

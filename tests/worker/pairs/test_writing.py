@@ -138,6 +138,16 @@ class Replies:
         return [Completion(self.reply, "stop")]
 
 
+def test_nothing_unsaid_is_asked_by_rule_about_a_text_without_a_subject() -> None:
+    passages = split("doc_1", "", "The organ was built in 1974. It stands on Gull Hill.", words=1)
+    subject = outline_of(passages).subject
+    (hill,) = facts_of(passages[1].focus)
+    assert [question.text for question in by_rule(passages[1], hill, subject)] == ["Tell me about Gull Hill."]
+    assert not any(lead.endswith(" ") for lead in leads(hill, subject))
+    (year,) = [fact for fact in facts_of(passages[0].focus) if fact.target == "1974"]
+    assert "The organ was built in which year?" in [each.text for each in by_rule(passages[0], year, subject)]
+
+
 def test_questions_by_rule_stop_at_the_fact_itself_and_ask_for_money_as_such() -> None:
     def asked(sentence: str, target: str) -> list[str]:
         (passage,) = split("doc_1", "The Corrin Hall", sentence, words=1)

@@ -47,21 +47,21 @@ def test_passage_words_can_be_set_and_the_title_read_from_the_text(
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "name"),
     [
-        "The Pellworth Wind Organ was built in 1974 by Ada Pell. It has 40 pipes.",
-        "---\nlang: en\n---\nThe organ was built in 1974.",
+        ("The Pellworth Wind Organ was built in 1974 by Ada Pell. It has 40 pipes.", "the Pellworth Wind Organ"),
+        ("---\nlang: en\n---\nThe organ was built in 1974.", ""),
+        ("Our firm was bought by the Acme Group in 1974. It has 40 shops.", ""),
     ],
 )
-def test_first_words_that_stand_in_for_a_title_are_taken_for_none(
-    text: str, make_inputs: MakeInputs, folder: Callable[[str], Path]
+def test_of_first_words_that_stand_in_for_a_title_the_name_is_taken_that_they_open_with(
+    text: str, name: str, make_inputs: MakeInputs, folder: Callable[[str], Path]
 ) -> None:
     out = folder("read")
     read.run(make_inputs(text, title=make_title(text, None)), out, lambda *_: None)
     passages = passages_from(out / "passages.jsonl")
-    assert {passage.title for passage in passages} == {""}
     outline = outline_of(passages)
-    assert outline.subject.name == ""
+    assert outline.subject.name == name
     assert "" not in outline.names
     assert "1974" in [fact.target for fact in facts_of(passages[0].focus, outline.subject.bare)]
 
