@@ -89,6 +89,12 @@ def _joined(content: object) -> object:
     return "\n".join(texts)
 
 
+def _without_template(variables: dict[str, Any]) -> dict[str, Any]:
+    if "chat_template" in variables:
+        raise ValueError("the chat template is the model's own; only its variables can be set")
+    return variables
+
+
 def _false_if_null(stream: object) -> object:
     return False if stream is None else stream
 
@@ -195,7 +201,7 @@ class ChatRequest(BaseModel):
     top_k: int | None = Field(None, ge=-1, le=2**31 - 1)
     min_p: float | None = Field(None, ge=0, le=1)
     repetition_penalty: float | None = Field(None, gt=0, le=2)
-    chat_template_kwargs: AnyObject | None = Field(
+    chat_template_kwargs: Annotated[AnyObject, AfterValidator(_without_template)] | None = Field(
         None,
         examples=[{"enable_thinking": True}],
         description="For the model's chat template. A model that thinks is told not to (`enable_thinking` false), as "

@@ -41,13 +41,12 @@ class Renderer:
         return Exchange(self.prompt(messages), self.answer(answer))
 
     def _renders_system(self) -> bool:
-        """Whether the template takes a system's turn; some raise an error at one."""
-        chat = [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}]
+        """Whether the template shows a system's turn; some raise an error at one, some leave it out."""
+        chat = [{"role": "system", "content": _PROBE}, {"role": "user", "content": "Q"}]
         try:
-            self.tokenizer.apply_chat_template(chat, tokenize=False)
+            return _PROBE in self.tokenizer.apply_chat_template(chat, tokenize=False)
         except TemplateError:
             return False
-        return True
 
     def _end_of_turn(self, end_tokens: Sequence[int]) -> int:
         """What the template puts after an answer, where generation ends there; else the tokenizer's end token."""

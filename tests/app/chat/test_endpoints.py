@@ -150,7 +150,8 @@ def test_what_a_chat_template_is_told_is_passed_on_and_no_stream_may_be_null(cha
     answer = chat_api.post(URL, json=asked)
     assert answer.status_code == 200
     assert answer.json()["choices"]
-    for wrong in ({"stream": 0.5}, {"chat_template_kwargs": "thinking"}):
+    own = {"chat_template_kwargs": {"chat_template": "{{ 1 }}"}}
+    for wrong in ({"stream": 0.5}, {"chat_template_kwargs": "thinking"}, own):
         refused = chat_api.post(URL, json={**CHAT, **wrong})
         assert (refused.status_code, refused.json()["field"]) == (400, next(iter(wrong)))
 
